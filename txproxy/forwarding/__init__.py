@@ -1,0 +1,1 @@
+"""The exchange: one request and its response, between two halves, with exactly one end."""

@@ -1,0 +1,1 @@
+"""Bound sockets, and which protocol a connection on them speaks."""

@@ -1,0 +1,1 @@
+"""What may change an exchange on its way: phases compiled into pipelines."""

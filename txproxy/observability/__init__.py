@@ -1,0 +1,1 @@
+"""What an operator reads afterwards: access log, request ids, counters."""

@@ -1,0 +1,1 @@
+"""Decisions without I/O: balancing, trust, forwarded fields, what may be repeated; pure."""

@@ -1,0 +1,1 @@
+"""Protocol halves: codec (bytes to events), server (downstream), client (upstream)."""

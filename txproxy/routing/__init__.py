@@ -1,0 +1,1 @@
+"""The route table: host and path in, one route out; pure, and ignorant of what it finds."""

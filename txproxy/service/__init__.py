@@ -1,0 +1,1 @@
+"""The composition root: options, commands, and the service that twistd runs."""

@@ -1,0 +1,1 @@
+"""Named groups of backends, and the pools of connections to them."""
