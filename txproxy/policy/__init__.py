@@ -1,1 +1,4 @@
-"""Decisions without I/O: balancing, trust, forwarded fields, what may be repeated; pure."""
+"""Decisions as plain objects that are fed values: balancing, trust, forwarding fields, names.
+
+Rule: nothing in here imports Twisted, OpenSSL, socket or asyncio, or any floor above `model`.
+"""
