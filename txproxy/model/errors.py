@@ -46,16 +46,32 @@ DNS_ERROR = Cause("dns_error", 502, "The name of the server behind this proxy co
 DESTINATION_NOT_FOUND = Cause("destination_not_found", 404, "No site or page is configured at this address.")
 DESTINATION_UNAVAILABLE = Cause("destination_unavailable", 503, "No server is available for this page at the moment.")
 CONNECTION_REFUSED = Cause("connection_refused", 502, "The server behind this proxy refused the connection.")
-CONNECTION_TERMINATED = Cause("connection_terminated", 502, "The server behind this proxy closed the connection before it answered.")
-CONNECTION_TIMEOUT = Cause("connection_timeout", 504, "The server behind this proxy did not accept the connection in time.")
+CONNECTION_TERMINATED = Cause(
+    "connection_terminated", 502, "The server behind this proxy closed the connection before it answered."
+)
+CONNECTION_TIMEOUT = Cause(
+    "connection_timeout", 504, "The server behind this proxy did not accept the connection in time."
+)
 CONNECTION_LIMIT_REACHED = Cause("connection_limit_reached", 503, "Too many connections are open at the moment.")
-HTTP_REQUEST_ERROR = Cause("http_request_error", 400, "The request is not valid HTTP, or not one that this server accepts.")
-HTTP_RESPONSE_INCOMPLETE = Cause("http_response_incomplete", 502, "The server behind this proxy sent only a part of its answer.")
-HTTP_RESPONSE_HEADER_SECTION_SIZE = Cause("http_response_header_section_size", 502, "The server behind this proxy sent too large a header.")
+HTTP_REQUEST_ERROR = Cause(
+    "http_request_error", 400, "The request is not valid HTTP, or not one that this server accepts."
+)
+HTTP_RESPONSE_INCOMPLETE = Cause(
+    "http_response_incomplete", 502, "The server behind this proxy sent only a part of its answer."
+)
+HTTP_RESPONSE_HEADER_SECTION_SIZE = Cause(
+    "http_response_header_section_size", 502, "The server behind this proxy sent too large a header."
+)
 HTTP_RESPONSE_TIMEOUT = Cause("http_response_timeout", 504, "The server behind this proxy did not answer in time.")
-HTTP_PROTOCOL_ERROR = Cause("http_protocol_error", 502, "The server behind this proxy sent an answer that is not valid HTTP.")
-HTTP_UPGRADE_FAILED = Cause("http_upgrade_failed", 502, "The server behind this proxy did not change the protocol as asked.")
-TLS_CERTIFICATE_ERROR = Cause("tls_certificate_error", 502, "The identity of the server behind this proxy could not be verified.")
+HTTP_PROTOCOL_ERROR = Cause(
+    "http_protocol_error", 502, "The server behind this proxy sent an answer that is not valid HTTP."
+)
+HTTP_UPGRADE_FAILED = Cause(
+    "http_upgrade_failed", 502, "The server behind this proxy did not change the protocol as asked."
+)
+TLS_CERTIFICATE_ERROR = Cause(
+    "tls_certificate_error", 502, "The identity of the server behind this proxy could not be verified."
+)
 PROXY_INTERNAL_ERROR = Cause("proxy_internal_error", 500, "This proxy failed to handle the request.")
 PROXY_INTERNAL_RESPONSE = Cause("proxy_internal_response", 200, "This proxy made the answer itself.")
 
@@ -63,8 +79,12 @@ PROXY_INTERNAL_RESPONSE = Cause("proxy_internal_response", 200, "This proxy made
 REQUEST_HEADER_TIMEOUT = Cause("request_header_timeout", 408, "The request's header did not arrive in time.")
 REQUEST_BODY_TIMEOUT = Cause("request_body_timeout", 408, "The request's body stopped arriving.")
 REQUEST_BODY_TOO_LARGE = Cause("request_body_too_large", 413, "The request's body is larger than this page accepts.")
-REQUEST_HEADER_TOO_LARGE = Cause("request_header_too_large", 431, "The request's header is larger than this server accepts.")
-REQUEST_TARGET_TOO_LONG = Cause("request_target_too_long", 414, "The request's address is longer than this server accepts.")
+REQUEST_HEADER_TOO_LARGE = Cause(
+    "request_header_too_large", 431, "The request's header is larger than this server accepts."
+)
+REQUEST_TARGET_TOO_LONG = Cause(
+    "request_target_too_long", 414, "The request's address is longer than this server accepts."
+)
 RESPONSE_WRITE_TIMEOUT = Cause("response_write_timeout", 499, "The client stopped reading the answer.")
 TUNNEL_IDLE_TIMEOUT = Cause("tunnel_idle_timeout", 499, "Nothing was sent through the tunnel for too long.")
 CLIENT_DISCONNECTED = Cause("client_disconnected", 499, "The client went away before the answer was complete.")

@@ -1,4 +1,4 @@
-"""A field section as one block of bytes.
+r"""A field section as one block of bytes.
 
 Rule: a *block* is the field lines as they were on the wire, each PRECEDED by CRLF, with none at the
 end: ``b"\r\nHost: a\r\nAccept: */*"`` (the empty section is ``b""``). The codecs let only valid

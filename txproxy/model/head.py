@@ -16,7 +16,8 @@ class RequestHead:
     :ivar method: as sent, case-sensitive.
     :ivar target: origin-form (path and query) byte for byte as sent, or ``b"*"``.
     :ivar version: 10, 11, 20 or 30.
-    :ivar authority: host and port the client asked for: of an absolute target, else of Host; may be ``b""`` for HTTP/1.0.
+    :ivar authority: host and port the client asked for: of an absolute target, else of Host; may be ``b""`` for
+        HTTP/1.0.
     :ivar block: the end-to-end fields (see `fields`), Host included.
     :ivar content_length: octets of the body: 0 where there is none, None where only its end will tell (chunked).
     :ivar upgrade: the value of Upgrade if Connection asked for one, else None.
@@ -69,7 +70,8 @@ class RequestHead:
         return fields.get(self.block, name)
 
     def __repr__(self) -> str:
-        return f"<RequestHead {self.method.decode('latin-1')} {self.authority.decode('latin-1')} {self.target.decode('latin-1')}>"
+        said = b" ".join((self.method, self.authority, self.target))
+        return f"<RequestHead {said.decode('latin-1')}>"
 
 
 class ResponseHead:
