@@ -1,0 +1,202 @@
+"""The grammar of an HTTP/1 message head (RFC 9112), as anchored patterns.
+
+Rule: one match takes a whole head or nothing. Every repetition is possessive, so no input makes a
+pattern step back (no quadratic time), and a head that does not match is looked at a second time,
+line by line, only to say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from txproxy.model import fields
+from txproxy.model.errors import (
+    HTTP_PROTOCOL_ERROR,
+    HTTP_REQUEST_ERROR,
+    HTTP_RESPONSE_HEADER_SECTION_SIZE,
+    REQUEST_HEADER_TOO_LARGE,
+    REQUEST_TARGET_TOO_LONG,
+    Cause,
+    ProxyError,
+)
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_VALUE = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"  # field-vchar, obs-text, SP, HTAB (RFC 9110, section 5.5)
+_BLOCK = rb"((?:\r\n" + _TOKEN + rb":" + _VALUE + rb")*+)\r\n\r\n"
+
+# A server should ignore an empty line before the request line (RFC 9112, section 2.2).
+# The target holds no fragment: what lies behind '#' is read differently by every server.
+REQUEST_HEAD = re.compile(rb"(?:\r\n)?(" + _TOKEN + rb") ([!-\"$-~]++) HTTP/1\.([01])" + _BLOCK)
+RESPONSE_HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + _VALUE + rb"))?" + _BLOCK)
+TRAILERS = re.compile(_BLOCK)
+# chunk-size and chunk-ext (RFC 9112, section 7.1): hexadecimal digits only, no sign, no prefix,
+# no space before the line's end. 15 digits are more than any body.
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;" + _VALUE + rb")?\r\n")
+CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
+
+# Names with "_" are dropped: many applications cannot tell X_Real_IP from X-Real-IP.
+UNDERSCORED = re.compile(rb"\r\n[^:_\r]*+_[^:\r]*+:[^\r]*+")
+
+HOP_BY_HOP = (
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"transfer-encoding",
+    b"te",
+    b"upgrade",
+    b"http2-settings",
+    b"proxy-authorization",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+)
+PROVENANCE = (
+    b"x-forwarded-for",
+    b"x-forwarded-proto",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-server",
+    b"x-forwarded-ssl",
+    b"front-end-https",
+    b"forwarded",
+    b"x-real-ip",
+    b"x-request-id",
+)
+FORBIDDEN_TRAILERS = (
+    *HOP_BY_HOP,
+    *PROVENANCE,
+    b"host",
+    b"content-length",
+    b"trailer",
+    b"content-encoding",
+    b"content-type",
+    b"content-range",
+    b"authorization",
+    b"cookie",
+    b"set-cookie",
+    b"cache-control",
+    b"max-forwards",
+    b"expect",
+)
+_forbidden_trailers = fields.remover(FORBIDDEN_TRAILERS)
+
+
+def clean_trailers(block: bytes) -> bytes:
+    """Drop what must not stand in trailers: framing, routing, authentication (RFC 9110, section 6.5.1)."""
+    return UNDERSCORED.sub(b"", _forbidden_trailers.sub(b"", block)) if block else block
+
+
+def nominated(options: list[bytes]) -> tuple[bytes, ...]:
+    """Name the fields that `Connection` makes hop-by-hop (RFC 9110, section 7.6.1).
+
+    Host and Content-Length are never among them: a sender must not list what is meant for all
+    recipients, and a message without them is a different message.
+    """
+    known = (b"close", b"keep-alive", b"upgrade", b"te", b"host", b"content-length")
+    return tuple(option for option in options if option not in known and fields.TOKEN.fullmatch(option))
+
+
+_REQUEST_LINE = re.compile(rb"(?:\r\n)?" + _TOKEN + rb" [!-\"$-~]++ HTTP/1\.[01]")
+_ANY_VERSION = re.compile(rb"(?:\r\n)?" + _TOKEN + rb" [^ ]++ HTTP/([0-9])\.([0-9])")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: " + _VALUE + rb")?")
+_FIELD_LINE = re.compile(_TOKEN + rb":" + _VALUE)
+
+
+def _wrong_field_line(line: bytes) -> str:
+    name, colon, value = line.partition(b":")
+    if line[:1] in (b" ", b"\t"):
+        return "a header line is folded (obs-fold)"
+    if not colon:
+        return f"a header line has no colon: {name[:40]!r}"
+    if name != name.rstrip(b" \t"):
+        return f"white space stands between the header name {name.strip()[:40]!r} and its colon"
+    if not fields.TOKEN.fullmatch(name):
+        return f"not a header name: {name[:40]!r}"
+    bad = re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", value)
+    return f"the value of {name[:40].decode('latin-1')} holds the control character {bad[0] if bad else b''!r}"
+
+
+def _wrong_line(lines: list[bytes], cause: Cause) -> ProxyError | None:
+    offset = len(lines[0]) + 2
+    for line in lines[1:]:
+        if not _FIELD_LINE.fullmatch(line):
+            return ProxyError(cause, f"{_wrong_field_line(line)}, at byte {offset} of the head")
+        offset += len(line) + 2
+    return None
+
+
+def request_head_error(data: bytes, limit: int) -> ProxyError | None:
+    """Say what is wrong with a request head that did not match; None: nothing yet, it is incomplete.
+
+    Lines are judged as soon as they are complete, so that garbage is refused without waiting for its end.
+    """
+    head, found, _ = data.partition(b"\r\n\r\n") if not data.startswith(b"\r\n") else data[2:].partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    if not found:
+        if len(data) > limit:
+            if len(lines) == 1:
+                return ProxyError(REQUEST_TARGET_TOO_LONG, f"the request line is longer than {limit} bytes")
+            return too_large(limit)
+        # The last line may be cut anywhere; a bare LF or CR in it will not mend.
+        last = lines.pop()
+        if b"\n" in last or b"\r" in last[:-1] or b"\0" in last:
+            return ProxyError(HTTP_REQUEST_ERROR, "a bare CR, a bare LF or a NUL stands in the head")
+        if not lines:
+            return _not_http(last)
+    if not _REQUEST_LINE.fullmatch(lines[0]):
+        version = _ANY_VERSION.fullmatch(lines[0])
+        if version is not None and version[1] != b"1":
+            shown = f"HTTP/{version[1].decode()}.{version[2].decode()}"
+            return ProxyError(HTTP_REQUEST_ERROR, f"{shown} is not spoken here", status=505)
+        return ProxyError(HTTP_REQUEST_ERROR, f"not a request line: {lines[0][:80]!r}")
+    error = _wrong_line(lines, HTTP_REQUEST_ERROR)
+    if error is None and found:  # every line is right and the whole is not: cannot be, but must not hang
+        return ProxyError(HTTP_REQUEST_ERROR, "the head is malformed")
+    return error
+
+
+def _not_http(start: bytes) -> ProxyError | None:
+    # Told by the first byte: a client of another protocol may wait for us before it sends a line's end.
+    if not start or start == b"\r" or fields.TOKEN.match(start):
+        return None
+    what = "a TLS handshake came to a plain HTTP port" if start[0] == 0x16 else f"not HTTP: {start[:40]!r}"
+    return ProxyError(HTTP_REQUEST_ERROR, what)
+
+
+def too_large(limit: int) -> ProxyError:
+    """Make the error for a head over `limits.header_bytes`."""
+    hint = "The limit is limits.header_bytes of the route map."
+    return ProxyError(REQUEST_HEADER_TOO_LARGE, f"the head is longer than {limit} bytes", hint=hint)
+
+
+def response_head_error(data: bytes, limit: int) -> ProxyError | None:
+    """Say what is wrong with a response head that did not match; None: it is incomplete."""
+    head, found, _ = data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    if not found:
+        if len(data) > limit:
+            return ProxyError(HTTP_RESPONSE_HEADER_SECTION_SIZE, f"the head is longer than {limit} bytes")
+        if len(lines) == 1:
+            # Garbage is told by its first bytes; there may never be a line end to wait for.
+            start = lines[0][:7]
+            wrong = not (b"HTTP/1.".startswith(start) or start == b"HTTP/1.") or b"\n" in lines[0]
+            return ProxyError(HTTP_PROTOCOL_ERROR, f"not a status line: {lines[0][:80]!r}") if wrong else None
+        lines.pop()
+    if not _STATUS_LINE.fullmatch(lines[0]):
+        return ProxyError(HTTP_PROTOCOL_ERROR, f"not a status line: {lines[0][:80]!r}")
+    # A folded or badly spaced line is mended once the head is complete (see `mend_response_head`).
+    return (_wrong_line(lines, HTTP_PROTOCOL_ERROR) or ProxyError(HTTP_PROTOCOL_ERROR, "the head is malformed")) if found else None
+
+
+_FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
+_SPACE_BEFORE_COLON = re.compile(rb"(\r\n" + _TOKEN + rb")[ \t]++:")
+
+
+def mend_response_head(data: bytes) -> bytes:
+    """Mend what a proxy may mend in a complete response head before it forwards it.
+
+    Folded lines are joined by one space (RFC 9112, section 5.2), white space before a colon is
+    removed (section 5.1). The data behind the head stays as it is.
+    """
+    head, found, rest = data.partition(b"\r\n\r\n")
+    return _SPACE_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", head)) + found + rest

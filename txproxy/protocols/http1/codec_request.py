@@ -1,0 +1,326 @@
+"""Bytes of an HTTP/1 client -> events (RFC 9112), without I/O.
+
+Rule: whatever two servers could read in two ways is refused, with the connection (RFC 9112,
+sections 3, 5.1, 6.3; RFC 9110, section 7.2): the request smuggling of the last twenty years lives in
+the difference. The decoder stops by itself behind each message until `next_message`, and at once when held.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from txproxy.model import fields
+from txproxy.model.errors import HTTP_REQUEST_ERROR, ProxyError
+from txproxy.model.head import RequestHead
+
+from .codec_body import BodyReader, ChunkedReader, LengthReader
+from .codec_grammar import (
+    CONTENT_LENGTH,
+    HOP_BY_HOP,
+    PROVENANCE,
+    REQUEST_HEAD,
+    UNDERSCORED,
+    nominated,
+    request_head_error,
+    too_large,
+)
+
+
+class RequestSink(Protocol):
+    """Who is told what the client sent."""
+
+    def head(self, head: RequestHead, end: bool) -> None:
+        """A request's head; `end`: it has no body."""
+
+    def body(self, data: bytes) -> None:
+        """A piece of the body, never empty."""
+
+    def body_end(self, trailers: bytes) -> None:
+        """The body is complete."""
+
+    def malformed(self, error: ProxyError) -> None:
+        """Not HTTP/1, or not HTTP/1 that is accepted here. Nothing follows."""
+
+
+_FRAMING = (b"host", b"content-length", b"expect")
+_special = fields.finder((*_FRAMING, *HOP_BY_HOP, *PROVENANCE))
+_drop = fields.remover((*HOP_BY_HOP, *PROVENANCE, b"expect"))
+_NO_DROP = frozenset(_FRAMING) - {b"expect"}
+_PROVENANCE = frozenset(PROVENANCE)
+
+_HEAD, _BODY, _COMPLETE, _RAW, _DEAD = range(5)
+
+
+class RequestDecoder:
+    """Decode one client's side of one connection.
+
+    :param sink: who is told.
+    :param header_bytes: the longest head, in bytes, its request line included.
+    :param header_fields: the most field lines of a head.
+    """
+
+    __slots__ = ("_buffer", "_holds", "_reader", "_running", "_sink", "_state", "header_bytes", "header_fields", "keep_alive")
+
+    def __init__(self, sink: RequestSink, header_bytes: int, header_fields: int) -> None:
+        self._sink = sink
+        self.header_bytes = header_bytes
+        self.header_fields = header_fields
+        self._buffer = b""
+        self._state = _HEAD
+        self._reader: BodyReader | None = None
+        self._holds = 0
+        self._running = False
+        #: whether the connection may serve another request, as far as the last head says
+        self.keep_alive = True
+
+    # What the connection calls.
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came; the sink is told what they mean before this returns."""
+        self._buffer = self._buffer + data if self._buffer else data
+        if not self._running:
+            self._run()
+
+    def hold(self) -> None:
+        """Stop telling the sink anything; what arrives is kept."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Take back one `hold`; the last one goes on with what was kept."""
+        self._holds -= 1
+        if not self._holds and self._buffer and not self._running:
+            self._run()
+
+    def next_message(self) -> None:
+        """Go on to the next request, after `head(end=True)` or `body_end`."""
+        if self._state == _COMPLETE:
+            self._state = _HEAD
+            if self._buffer and not self._running:
+                self._run()
+
+    def detach(self) -> None:
+        """Pass everything on as it is from here, through `body`."""
+        self._state = _RAW
+        if self._buffer and not self._running:
+            self._run()
+
+    def abandon(self) -> None:
+        """Forget everything; nothing more is told."""
+        self._state = _DEAD
+        self._buffer = b""
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether nothing of a next request has arrived."""
+        return self._state in (_HEAD, _COMPLETE) and not self._buffer
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last request has arrived whole."""
+        return self._state == _COMPLETE
+
+    @property
+    def buffered(self) -> int:
+        """Bytes kept."""
+        return len(self._buffer)
+
+    @property
+    def body_remaining(self) -> int | None:
+        """Octets of the body still to come, None where that is not known."""
+        return None if self._reader is None else self._reader.remaining
+
+    # Inside.
+
+    def _run(self) -> None:
+        self._running = True
+        try:
+            while self._buffer and not self._holds:
+                state = self._state
+                if state == _HEAD:
+                    if not self._read_head():
+                        break
+                elif state == _BODY:
+                    if not self._read_body():
+                        break
+                elif state == _RAW:
+                    data, self._buffer = self._buffer, b""
+                    self._sink.body(data)
+                else:
+                    break
+        except ProxyError as error:
+            self.abandon()
+            self.keep_alive = False
+            self._sink.malformed(error)
+        finally:
+            self._running = False
+
+    def _read_body(self) -> bool:
+        # The buffer is handed over before the sink is told: it may feed, hold or end us meanwhile.
+        data, self._buffer = self._buffer, b""
+        reader = self._reader
+        assert reader is not None
+        rest = reader.feed(data)
+        if rest is None:
+            self._buffer = data + self._buffer
+            return False
+        if self._state != _DEAD:
+            self._buffer = rest + self._buffer if self._buffer else rest
+        return True
+
+    def _read_head(self) -> bool:
+        data = self._buffer
+        match = REQUEST_HEAD.match(data)
+        if match is None:
+            error = request_head_error(data, self.header_bytes)
+            if error is not None:
+                raise error
+            return False
+        method, target, minor, block = match.groups()
+        end = match.end()
+        if end > self.header_bytes:
+            raise request_head_error(data[:end - 1], self.header_bytes) or too_large(self.header_bytes)
+        if block.count(b"\r") > self.header_fields:
+            hint = "The limit is limits.header_fields of the route map."
+            raise ProxyError(too_large(0).cause, f"more than {self.header_fields} header fields", hint=hint)
+        self._buffer = data[end:]
+        head, chunked = self._interpret(method, target, minor == b"1", block)
+        if head.content_length == 0:
+            self._state = _COMPLETE
+            self._reader = None
+            self._sink.head(head, True)
+        else:
+            self._state = _BODY
+            sink = _Completing(self)
+            if chunked:
+                self._reader = ChunkedReader(sink, HTTP_REQUEST_ERROR)
+            else:
+                assert head.content_length is not None
+                self._reader = LengthReader(sink, head.content_length)
+            self._sink.head(head, False)
+        return True
+
+    def _interpret(self, method: bytes, target: bytes, is_11: bool, block: bytes) -> tuple[RequestHead, bool]:
+        if b"_" in block:
+            block = UNDERSCORED.sub(b"", block)
+        found = _special.findall(block)
+        seen: dict[bytes, bytes] = {}
+        provenance: list[tuple[bytes, bytes]] = []
+        drop = False
+        for name, value in found:
+            lower = name.lower()
+            if lower in _PROVENANCE:
+                provenance.append((lower, value.rstrip(b" \t")))
+                drop = True
+                continue
+            drop = drop or lower not in _NO_DROP
+            if lower not in seen:
+                seen[lower] = value.rstrip(b" \t")
+            elif lower in _FRAMING or lower == b"transfer-encoding":
+                raise ProxyError(HTTP_REQUEST_ERROR, f"more than one {lower.decode()} field")
+            else:
+                seen[lower] += b"," + value.rstrip(b" \t")
+        head = RequestHead(method, target, b"", block, version=11 if is_11 else 10, provenance=tuple(provenance))
+        if drop:
+            # The usual case costs a fraction of the general one.
+            plain = len(found) == 2 and found[1][1] == b"keep-alive" and b"\r\nConnection: keep-alive" in block
+            head.block = block.replace(b"\r\nConnection: keep-alive", b"", 1) if plain else _drop.sub(b"", block)
+        _read_host_and_target(head, seen.get(b"host"))
+        if len(seen) > 1 or b"host" not in seen or not is_11:
+            chunked = self._read_framing(head, seen)
+            self._read_options(head, seen)
+            return head, chunked
+        self.keep_alive = True
+        return head, False
+
+    def _read_framing(self, head: RequestHead, seen: dict[bytes, bytes]) -> bool:
+        """Find the body's length (RFC 9112, section 6.3); give whether it is chunked."""
+        length = seen.get(b"content-length")
+        coding = seen.get(b"transfer-encoding")
+        if coding is not None:
+            if length is not None:
+                raise ProxyError(HTTP_REQUEST_ERROR, "both Transfer-Encoding and Content-Length")
+            if head.version == 10:
+                raise ProxyError(HTTP_REQUEST_ERROR, "Transfer-Encoding in an HTTP/1.0 request")
+            if coding.lower() != b"chunked":
+                members = fields.list_members(coding)
+                known = members[-1:] == [b"chunked"] and members.count(b"chunked") == 1 and b"identity" not in members
+                status = 501 if known else 400
+                raise ProxyError(HTTP_REQUEST_ERROR, f"Transfer-Encoding {coding[:40]!r} is not accepted", status=status)
+            head.content_length = None
+            return True
+        if length is not None:
+            if not CONTENT_LENGTH.fullmatch(length):
+                raise ProxyError(HTTP_REQUEST_ERROR, f"not a Content-Length: {length[:40]!r}")
+            head.content_length = int(length)
+        return False
+
+    def _read_options(self, head: RequestHead, seen: dict[bytes, bytes]) -> None:
+        connection = seen.get(b"connection")
+        options = fields.list_members(connection) if connection else []
+        if head.version == 10:
+            self.keep_alive = b"keep-alive" in options and b"close" not in options
+        else:
+            self.keep_alive = b"close" not in options
+        extra = nominated(options)
+        if extra:
+            head.block = fields.without(head.block, *extra)
+        if head.version == 10:
+            return
+        if b"upgrade" in options and b"upgrade" in seen:
+            protocols = fields.list_members(seen[b"upgrade"])
+            # An upgrade to h2c would carry requests past every route and rule (h2c smuggling).
+            if protocols and not any(p.startswith(b"h2c") for p in protocols):
+                head.upgrade = seen[b"upgrade"]
+        if b"te" in seen:
+            head.accepts_trailers = b"trailers" in fields.list_members(seen[b"te"])
+        if b"expect" in seen:
+            if seen[b"expect"].lower() != b"100-continue":
+                raise ProxyError(HTTP_REQUEST_ERROR, f"unknown expectation {seen[b'expect'][:40]!r}", status=417)
+            head.expects_continue = head.content_length != 0
+
+
+class _Completing:
+    """Puts the decoder to rest when the body has ended."""
+
+    __slots__ = ("_decoder", "body")
+
+    def __init__(self, decoder: RequestDecoder) -> None:
+        self._decoder = decoder
+        self.body = decoder._sink.body
+
+    def body_end(self, trailers: bytes) -> None:
+        decoder = self._decoder
+        if decoder._state == _BODY:
+            decoder._state = _COMPLETE
+            decoder._reader = None
+            decoder._sink.body_end(trailers)
+
+
+def _read_host_and_target(head: RequestHead, host: bytes | None) -> None:
+    """Settle the authority and the origin-form of the target (RFC 9112, sections 3.2 and 3.3)."""
+    if host is None:
+        if head.version == 11:
+            raise ProxyError(HTTP_REQUEST_ERROR, "no Host field")
+        host = b""
+    target = head.target
+    head.authority = host
+    if target.startswith(b"/"):
+        return
+    if target == b"*":
+        if head.method != b"OPTIONS":
+            raise ProxyError(HTTP_REQUEST_ERROR, "the target * is for OPTIONS only")
+        return
+    if head.method == b"CONNECT":
+        raise ProxyError(HTTP_REQUEST_ERROR, "CONNECT: this is not a forward proxy", status=501)
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise ProxyError(HTTP_REQUEST_ERROR, f"not a request target: {target[:80]!r}")
+    cut = min((i for i in (rest.find(b"/"), rest.find(b"?")) if i >= 0), default=len(rest))
+    head.authority, path = rest[:cut], rest[cut:]
+    if not head.authority:
+        raise ProxyError(HTTP_REQUEST_ERROR, "the request target has no authority")
+    if not path:
+        path = b"*" if head.method == b"OPTIONS" else b"/"
+    head.target = b"/" + path if path.startswith(b"?") else path
+    # The received Host is replaced by the target's authority (RFC 9112, section 3.2.2).
+    head.block = b"\r\nHost: " + head.authority + fields.without(head.block, b"host")
