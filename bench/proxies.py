@@ -1,0 +1,206 @@
+"""The table of proxies: how each is set up, started and named.
+
+Rule: one class each, nothing about a proxy anywhere else. Its configuration is a file in
+bench/peers/, in which @NAME@ is filled in.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from pathlib import Path
+from shutil import which
+from typing import ClassVar
+
+from .processes import Child
+
+PEERS = Path(__file__).with_name("peers")
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one proxy works for one case: its ports and its own empty directory."""
+
+    port: int
+    backend: int
+    directory: Path
+
+    @property
+    def log(self) -> Path:
+        """The file for its access log."""
+        return self.directory / "access.log"
+
+
+def fill(template: str, values: Mapping[str, object], target: Path) -> Path:
+    """Write a file of bench/peers/ to `target` with each @NAME@ replaced."""
+    text = re.sub(r"@([A-Z]+)@", lambda found: str(values[found[1]]), (PEERS / template).read_text())
+    target.write_text(text)
+    return target
+
+
+def account() -> dict[str, str]:
+    """Give the user and group we run as, which nginx would otherwise leave for an unprivileged one."""
+    return {"USER": pwd.getpwuid(os.geteuid()).pw_name, "GROUP": grp.getgrgid(os.getegid()).gr_name}
+
+
+def _first_version(argv: list[str]) -> str:
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    found = re.search(r"\d+(?:\.\d+)+", said.stdout + said.stderr)
+    return found[0] if found else "unknown"
+
+
+def _package(name: str) -> str:
+    try:
+        return package_version(name)
+    except PackageNotFoundError:
+        return "from the checkout"
+
+
+class Proxy:
+    """One of the programs measured.
+
+    :cvar name: as on the command line and in the tables.
+    :cvar program: the executable that must be installed; "" for what runs on this Python.
+    :cvar template: the file of bench/peers/.
+    """
+
+    name: ClassVar[str]
+    program: ClassVar[str] = ""
+    template: ClassVar[str]
+
+    def missing(self) -> bool:
+        """Tell whether it is not installed."""
+        return bool(self.program) and which(self.program) is None
+
+    def version(self) -> str:
+        """Give the version of the program."""
+        raise NotImplementedError
+
+    def argv(self, config: Path, place: Place) -> list[str]:
+        """Give the command that runs it in the foreground."""
+        raise NotImplementedError
+
+    def environ(self, place: Place) -> dict[str, str]:
+        """Give what it needs in its environment."""
+        return {}
+
+    def out(self, place: Place) -> Path | None:
+        """Give the file for its standard output, if that matters."""
+        return None
+
+    def start(self, place: Place, *, core: int) -> Child:
+        """Start it on that core; it is not listening yet."""
+        values = {"PORT": place.port, "BACKEND": place.backend, "LOG": place.log, "DIRECTORY": place.directory}
+        config = fill(self.template, {**values, **account()}, place.directory / self.template)
+        return Child(
+            self.argv(config, place),
+            core=core,
+            directory=place.directory,
+            name=self.name,
+            environ=self.environ(place),
+            out=self.out(place),
+        )
+
+
+class Txproxy(Proxy):
+    """This project, on the default reactor."""
+
+    name = "txproxy"
+    template = "txproxy.yaml"
+
+    def version(self) -> str:
+        """Give the installed version and that of Twisted."""
+        return f"{_package('txproxy')} (Twisted {_package('twisted')}, Python {sys.version.split()[0]})"
+
+    def argv(self, config: Path, place: Place) -> list[str]:
+        """Run the checkout's own package."""
+        return [sys.executable, "-m", "txproxy", "run", "-c", str(config)]
+
+    def environ(self, place: Place) -> dict[str, str]:
+        """Find the package in the checkout, whatever is installed."""
+        return {"PYTHONPATH": str(CHECKOUT)}
+
+
+class Nginx(Proxy):
+    """The yardstick."""
+
+    name = "nginx"
+    program = "nginx"
+    template = "nginx.conf"
+
+    def version(self) -> str:
+        """Ask it."""
+        return _first_version(["nginx", "-v"])
+
+    def argv(self, config: Path, place: Place) -> list[str]:
+        """Run a master and its one worker."""
+        return ["nginx", "-p", str(place.directory), "-e", str(place.directory / "nginx.error.log"), "-c", str(config)]
+
+
+class Haproxy(Proxy):
+    """HAProxy; its log is its standard output."""
+
+    name = "haproxy"
+    program = "haproxy"
+    template = "haproxy.cfg"
+
+    def version(self) -> str:
+        """Ask it."""
+        return _first_version(["haproxy", "-v"])
+
+    def argv(self, config: Path, place: Place) -> list[str]:
+        """Run one process in the foreground."""
+        return ["haproxy", "-db", "-f", str(config)]
+
+    def out(self, place: Place) -> Path:
+        """Send the log to the file where all others have theirs."""
+        return place.log
+
+
+class Caddy(Proxy):
+    """Caddy, on one processor."""
+
+    name = "caddy"
+    program = "caddy"
+    template = "Caddyfile"
+
+    def version(self) -> str:
+        """Ask it."""
+        return _first_version(["caddy", "version"])
+
+    def argv(self, config: Path, place: Place) -> list[str]:
+        """Run it with its native file format."""
+        return ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
+
+    def environ(self, place: Place) -> dict[str, str]:
+        """Keep it to one processor, and its files to its directory."""
+        home = str(place.directory)
+        return {"GOMAXPROCS": "1", "HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
+
+
+class Stock(Proxy):
+    """The proxy that comes with Twisted."""
+
+    name = "stock"
+    template = "stock.py"
+
+    def version(self) -> str:
+        """Give Twisted's and Python's."""
+        return f"twisted.web.proxy of Twisted {_package('twisted')}, Python {sys.version.split()[0]}"
+
+    def argv(self, config: Path, place: Place) -> list[str]:
+        """Run the script."""
+        return [sys.executable, str(config), str(place.port), str(place.backend), str(place.log)]
+
+
+PROXIES: tuple[Proxy, ...] = (Txproxy(), Nginx(), Haproxy(), Caddy(), Stock())
+YARDSTICK = Nginx.name
