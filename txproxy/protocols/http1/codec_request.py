@@ -38,6 +38,12 @@ class RequestSink(Protocol):
     def body_end(self, trailers: bytes) -> None:
         """The body is complete."""
 
+    def head_begun(self) -> None:
+        """Some bytes of a head are there and more must come; told again for each of them."""
+
+    def read_ahead(self) -> None:
+        """More than `READ_AHEAD` bytes of later requests are kept: stop reading."""
+
     def malformed(self, error: ProxyError) -> None:
         """Not HTTP/1, or not HTTP/1 that is accepted here. Nothing follows."""
 
@@ -47,6 +53,9 @@ _special = fields.finder((*_FRAMING, *HOP_BY_HOP, *PROVENANCE))
 _drop = fields.remover((*HOP_BY_HOP, *PROVENANCE, b"expect"))
 _NO_DROP = frozenset(_FRAMING) - {b"expect"}
 _PROVENANCE = frozenset(PROVENANCE)
+
+# What a client may send ahead while its request is being answered; Twisted keeps as much.
+READ_AHEAD = 16 * 1024
 
 _HEAD, _BODY, _COMPLETE, _RAW, _DEAD = range(5)
 
@@ -146,6 +155,8 @@ class RequestDecoder:
                     data, self._buffer = self._buffer, b""
                     self._sink.body(data)
                 else:
+                    if state == _COMPLETE and len(self._buffer) > READ_AHEAD:
+                        self._sink.read_ahead()
                     break
         except ProxyError as error:
             self.abandon()
@@ -174,11 +185,12 @@ class RequestDecoder:
             error = request_head_error(data, self.header_bytes)
             if error is not None:
                 raise error
+            self._sink.head_begun()
             return False
         method, target, minor, block = match.groups()
         end = match.end()
         if end > self.header_bytes:
-            raise request_head_error(data[:end - 1], self.header_bytes) or too_large(self.header_bytes)
+            raise request_head_error(data[: end - 1], self.header_bytes) or too_large(self.header_bytes)
         if block.count(b"\r") > self.header_fields:
             hint = "The limit is limits.header_fields of the route map."
             raise ProxyError(too_large(0).cause, f"more than {self.header_fields} header fields", hint=hint)

@@ -1,0 +1,360 @@
+"""The upstream half of HTTP/1: one connection to a backend, one request at a time.
+
+Rule: a connection goes back to whoever lends it only if both messages are complete, the backend said
+that it stays open, and not one byte came that nobody asked for. Everything else ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from txproxy.model.errors import CONNECTION_TERMINATED, HTTP_RESPONSE_INCOMPLETE, HTTP_RESPONSE_TIMEOUT, ProxyError
+from txproxy.model.head import RequestHead, ResponseHead
+from txproxy.model.seams import Receiver
+from txproxy.reactor.deadlines import Deadlines
+
+from .codec_response import ResponseDecoder
+from .codec_write import CHUNK_END, chunk, request_head
+
+
+class _Nobody:
+    """The Receiver between requests: there is nobody to tell."""
+
+    __slots__ = ()
+
+    def head_received(self, head: ResponseHead, body: bytes, end: bool) -> None: ...
+    def body_received(self, data: bytes) -> None: ...
+    def end_received(self, trailers: bytes) -> None: ...
+    def writing_paused(self) -> None: ...
+    def writing_resumed(self) -> None: ...
+    def stream_lost(self, error: ProxyError) -> None: ...
+
+
+NOBODY: Receiver[ResponseHead] = _Nobody()
+
+
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
+class ClientConnection:
+    """One connection to a backend.
+
+    :param deadlines: the wheel.
+    :param on_idle: called with the connection when it may carry another request.
+    :param on_lost: called with the connection when it is gone; it was idle, or its Receiver has been told.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_chunked",
+        "_deadlines",
+        "_decoder",
+        "_head_seen",
+        "_holds",
+        "_on_idle",
+        "_on_lost",
+        "_request_sent",
+        "_response_done",
+        "_tunnel",
+        "connected_at",
+        "dataReceived",
+        "deadline",
+        "deadline_slot",
+        "idle_timeout",
+        "lost",
+        "receiver",
+        "requests",
+        "response_timeout",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        on_idle: Callable[[ClientConnection], None],
+        on_lost: Callable[[ClientConnection], None],
+    ) -> None:
+        self._deadlines = deadlines
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._decoder = ResponseDecoder(self)
+        #: Twisted calls the decoder itself: one call less for every read
+        self.dataReceived = self._decoder.feed
+        self.receiver: Receiver[ResponseHead] = NOBODY
+        self.transport: Any = None
+        self.deadline = float("inf")
+        self.deadline_slot = 0
+        self.requests = 0
+        self.lost = False
+        #: seconds to the first byte of a response, and between two pieces of one; None: for ever
+        self.response_timeout: float | None = 60.0
+        self.idle_timeout: float | None = 60.0
+        self._chunked = False
+        self._request_sent = self._response_done = True
+        self._head_seen = False
+        self._tunnel = False
+        self._holds: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        state = "lost" if self.lost else "idle" if self.idle else "in use"
+        return f"<ClientConnection {state} request {self.requests}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether it carries no request at the moment."""
+        return self._request_sent and self._response_done
+
+    # Called by Twisted.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Take the transport."""
+        self.transport = transport
+        transport.registerProducer(self, True)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The transport is gone, whoever ended it."""
+        if not self.lost and not self._response_done:
+            # Some servers end a body of unannounced length with a reset; only a clean end counts as one.
+            self._lose(self._loss(reason.getErrorMessage()))
+        else:
+            self._lose(None)
+
+    def readConnectionLost(self) -> None:
+        """The backend sends nothing more."""
+        if self._tunnel:
+            self.receiver.end_received(b"")
+            return
+        if not self._response_done:
+            # What is held back comes first; the end counts when it is out.
+            if self._decoder.held_back and self._holds:
+                self._deadlines.disarm(self)
+                self.dataReceived = self._ended
+                return
+            self._decoder.eof()
+        self.discard()
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed, by us: nothing to do."""
+
+    def pauseProducing(self) -> None:
+        """The backend reads slower than we write."""
+        self.receiver.writing_paused()
+
+    def resumeProducing(self) -> None:
+        """The backend has caught up."""
+        self._touch()
+        self.receiver.writing_resumed()
+
+    def stopProducing(self) -> None:
+        """Nothing can be written any more; `connectionLost` follows."""
+
+    # Called by the decoder.
+
+    def head(self, head: ResponseHead, body: bytes, end: bool) -> None:
+        """A response's head has come; 1xx too."""
+        if head.status >= 200:
+            self._head_seen = True
+            if end:
+                self._end_response()
+                self.receiver_of_end().head_received(head, body, True)
+                self._give_back()
+                return
+            self._touch()
+        self.receiver.head_received(head, body, end)
+
+    def body(self, data: bytes) -> None:
+        """A piece of the body."""
+        if self.idle_timeout is not None and not self._tunnel:
+            self._deadlines.arm(self, self.idle_timeout)
+        self.receiver.body_received(data)
+
+    def body_end(self, trailers: bytes) -> None:
+        """The response is complete."""
+        self._end_response()
+        self.receiver_of_end().end_received(trailers)
+        self._give_back()
+
+    def malformed(self, error: ProxyError) -> None:
+        """The backend does not speak HTTP, or stopped in the middle of it."""
+        self._cut(error)
+
+    def stray(self) -> None:
+        """Bytes on an idle connection belong to no request (or to one that is not ours): end it."""
+        self._cut(None)
+
+    # The Stream of the current request.
+
+    def open(self, receiver: Receiver[ResponseHead], response_timeout: float | None, idle_timeout: float | None) -> None:
+        """Begin a request whose response goes to this Receiver."""
+        self.receiver = receiver
+        self.response_timeout = response_timeout
+        self.idle_timeout = idle_timeout
+        self.requests += 1
+        self._request_sent = self._response_done = False
+        self._head_seen = False
+
+    def send_head(self, head: RequestHead, body: bytes = b"", end: bool = False) -> None:
+        """Send a request's head."""
+        self._decoder.expect(head.method == b"HEAD", head.upgrade is not None)
+        self._chunked = head.content_length is None
+        if self.response_timeout is not None:
+            self._deadlines.arm(self, self.response_timeout)
+        else:
+            self.deadline = float("inf")
+        wire = request_head(head)
+        if body:
+            wire += chunk(body) if self._chunked else body
+        self.transport.write(wire)
+        if end:
+            if self._chunked:
+                self.transport.write(CHUNK_END)
+            self._request_sent = True
+
+    def send_body(self, data: bytes) -> None:
+        """Send a piece of the request's body."""
+        if self.lost or self._request_sent:
+            return
+        self.transport.write(chunk(data) if self._chunked else data)
+        self._touch()
+
+    def send_end(self, trailers: bytes = b"") -> None:
+        """End the request; in a tunnel, half-close."""
+        if self.lost:
+            return
+        if self._tunnel:
+            self.transport.unregisterProducer()
+            self.transport.loseWriteConnection()
+            return
+        if self._request_sent:
+            return
+        if self._chunked:
+            self.transport.write(b"0" + trailers + b"\r\n\r\n" if trailers else CHUNK_END)
+        self._request_sent = True
+        self._touch()
+        if self._response_done:
+            self._give_back()
+
+    def hold(self, reason: str) -> None:
+        """Stop reading for this reason."""
+        if reason not in self._holds:
+            if not self._holds:
+                self._decoder.hold()
+                if not self.lost:
+                    self.transport.pauseProducing()
+            self._holds += (reason,)
+
+    def release(self, reason: str) -> None:
+        """Withdraw a reason to not read."""
+        if reason in self._holds:
+            self._holds = tuple(held for held in self._holds if held != reason)
+            if not self._holds:
+                if not self.lost:
+                    self._touch()
+                    self.transport.resumeProducing()
+                self._decoder.release()
+                if self.dataReceived == self._ended and not self._decoder.held_back:
+                    self._decoder.eof()
+                    self.discard()
+
+    def reset(self, error: ProxyError) -> None:
+        """Give the request up; the backend sees the connection end."""
+        self.receiver = NOBODY
+        self._cut(None)
+
+    def detach(self) -> None:
+        """Become a tunnel (after a 101)."""
+        self._tunnel = True
+        self.deadline = float("inf")
+        self._decoder.detach()
+
+    def close(self) -> None:
+        """End a tunnel once what was written is out."""
+        self._tunnel = False
+        self._response_done = self._request_sent = True
+        self.receiver = NOBODY
+        self.discard()
+
+    def discard(self) -> None:
+        """End the connection without further words: it is not to be used again."""
+        if not self.lost:
+            transport = self.transport
+            self._lose(None)
+            transport.unregisterProducer()
+            transport.loseConnection()
+
+    # Inside.
+
+    def receiver_of_end(self) -> Receiver[ResponseHead]:
+        """Take the Receiver off: its message is complete, nothing more is told to it."""
+        receiver, self.receiver = self.receiver, NOBODY
+        return receiver
+
+    def _end_response(self) -> None:
+        self._response_done = True
+        self.deadline = float("inf")
+
+    def _give_back(self) -> None:
+        if self.lost:
+            return
+        if not self._decoder.keep_alive:
+            if self._request_sent:
+                self.discard()
+            return
+        if self._request_sent and self._response_done:
+            for reason in self._holds:
+                self.release(reason)
+            if self._decoder.idle and not self.lost:
+                self._on_idle(self)
+
+    def _touch(self) -> None:
+        """Something moved: the time begins anew."""
+        if self.lost or self._tunnel or self._response_done:
+            return
+        limit = self.idle_timeout if self._head_seen else self.response_timeout
+        if limit is None:
+            self.deadline = float("inf")
+        else:
+            self._deadlines.arm(self, limit)
+
+    def deadline_passed(self) -> None:
+        """The backend was silent for too long, or the connection idle for long enough."""
+        if self.lost:
+            return
+        if self.idle:
+            self.discard()
+        elif self._holds:
+            self._touch()  # it is we who do not read
+        elif self._head_seen:
+            self._cut(ProxyError(HTTP_RESPONSE_INCOMPLETE, "the backend sent nothing for timeouts.idle", status=504))
+        else:
+            self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent no answer within timeouts.response"))
+
+    def _loss(self, reason: str) -> ProxyError:
+        if self._head_seen:
+            return ProxyError(HTTP_RESPONSE_INCOMPLETE, f"the connection to the backend broke: {reason}")
+        return ProxyError(CONNECTION_TERMINATED, f"the connection to the backend broke: {reason}")
+
+    def _cut(self, error: ProxyError | None) -> None:
+        if not self.lost:
+            transport = self.transport
+            self._lose(error)
+            transport.unregisterProducer()
+            transport.abortConnection()
+
+    def _lose(self, error: ProxyError | None) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self._deadlines.forget(self)
+        self._decoder.abandon()
+        receiver, self.receiver = self.receiver, NOBODY
+        self._response_done = self._request_sent = True
+        if error is not None:
+            receiver.stream_lost(error)
+        self._on_lost(self)
+
+    def _ended(self, data: bytes) -> None:
+        """Stand for `dataReceived` once the backend's end was seen while we held."""

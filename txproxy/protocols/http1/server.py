@@ -1,0 +1,547 @@
+"""The downstream half of HTTP/1: one client's connection, one request at a time.
+
+Rule: the connection is the Stream of its current request, and whoever `on_request` returned is that
+request's Receiver. The next request of a pipeline is not looked at before both messages of this one
+are complete (RFC 9112, section 9.3.2). The connection ends in `_close`, `abort` or `connectionLost`, and nothing else.
+
+Longer than a file should be: its parts share one state, which is cut along the comments below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from txproxy.model.errors import (
+    CLIENT_DISCONNECTED,
+    HTTP_REQUEST_ERROR,
+    PROXY_INTERNAL_ERROR,
+    REQUEST_BODY_TIMEOUT,
+    REQUEST_HEADER_TIMEOUT,
+    RESPONSE_WRITE_TIMEOUT,
+    ProxyError,
+)
+from txproxy.model.head import RequestHead, ResponseHead
+from txproxy.model.seams import Receiver
+from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.transport import unsent_bytes
+
+from .codec_request import RequestDecoder
+from .codec_write import CHUNK_END, chunk, informational_head, response_head
+
+# After a final answer what still comes of the request is read and dropped, so that a client which
+# writes first and reads later gets the answer instead of a reset (RFC 9112, section 9.6): for so long
+# in all, and while something comes. nginx lingers as long.
+LINGER_SECONDS = 30.0
+LINGER_PAUSE_SECONDS = 5.0
+# A rest of a body that is not longer than this is worth reading to keep the connection.
+LINGER_KEEP_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class ServerSettings:
+    """What a listener tells its connections. Times are in seconds; replaced whole on reload."""
+
+    deadlines: Deadlines
+    header_bytes: int = 16 * 1024
+    header_fields: int = 100
+    requests_per_connection: int = 10000
+    header_timeout: float = 60.0
+    keepalive_timeout: float = 75.0
+    body_timeout: float = 60.0
+    write_timeout: float = 60.0
+    #: no connection takes another request: each answer says so
+    draining: bool = False
+
+
+class _Nobody:
+    """The Receiver between requests: there is nobody to tell."""
+
+    __slots__ = ()
+
+    def head_received(self, head: RequestHead, body: bytes, end: bool) -> None: ...
+    def body_received(self, data: bytes) -> None: ...
+    def end_received(self, trailers: bytes) -> None: ...
+    def writing_paused(self) -> None: ...
+    def writing_resumed(self) -> None: ...
+    def stream_lost(self, error: ProxyError) -> None: ...
+
+
+NOBODY: Receiver[RequestHead] = _Nobody()
+
+# What the response of the current request has come to.
+_NONE, _BODY, _CHUNKED, _SENT, _TUNNEL = range(5)
+
+
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
+class ServerConnection:
+    """One client's connection.
+
+    :param settings: see `ServerSettings`.
+    :param on_request: called with (connection, head, end) for each request; gives its Receiver, or sets `receiver` itself.
+    :param on_malformed: called with (connection, error) for bytes that make no request; it may answer through
+        `send_head` and must, or `abort`.
+    :param on_lost: called with the connection when it is gone.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_decoder",
+        "_holds",
+        "_in_head",
+        "_is_head",
+        "_linger_until",
+        "_on_lost",
+        "_on_malformed",
+        "_on_request",
+        "_remaining",
+        "_response",
+        "_stalled_at",
+        "_version",
+        "client",
+        "closing",
+        "dataReceived",
+        "deadline",
+        "deadline_slot",
+        "lost",
+        "received_bytes",
+        "receiver",
+        "requests",
+        "sent_bytes",
+        "settings",
+        "transport",
+        "waits_for_continue",
+    )
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        on_request: Callable[[ServerConnection, RequestHead, bool], None],
+        on_malformed: Callable[[ServerConnection, ProxyError], None],
+        on_lost: Callable[[ServerConnection], None],
+        client: Any = None,
+    ) -> None:
+        self.settings = settings
+        #: whatever the listener knows of the client; not looked at here
+        self.client = client
+        self._on_request = on_request
+        self._on_malformed = on_malformed
+        self._on_lost = on_lost
+        self._decoder = RequestDecoder(self, settings.header_bytes, settings.header_fields)
+        #: Twisted calls the decoder itself: one call less for every read
+        self.dataReceived = self._decoder.feed
+        self.receiver: Receiver[RequestHead] = NOBODY
+        self.transport: Any = None
+        self.deadline = float("inf")
+        self.deadline_slot = 0
+        self.requests = 0
+        #: octets of the current request's body and of its response's body
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        #: no further request is taken; the current answer says so
+        self.closing = False
+        self.lost = False
+        self.waits_for_continue = False
+        self._version = 11
+        self._is_head = False
+        self._response = _SENT
+        self._remaining: int | None = None
+        self._holds: tuple[str, ...] = ()
+        self._stalled_at = -1
+        self._linger_until = 0.0
+        self._in_head = False
+
+    def __repr__(self) -> str:
+        state = ("awaiting", "answering", "answering", "idle", "tunnel")[self._response]
+        return f"<ServerConnection {self.client} {'lost' if self.lost else state} request {self.requests}>"
+
+    # Called by Twisted.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Take the transport; the header deadline begins."""
+        self.transport = transport
+        transport.registerProducer(self, True)
+        self.settings.deadlines.arm(self, self.settings.header_timeout)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The transport is gone, whoever ended it."""
+        self._gone(ProxyError(CLIENT_DISCONNECTED, reason.getErrorMessage()))
+
+    def readConnectionLost(self) -> None:
+        """The client sends nothing more: a half-close in a tunnel, otherwise it has gone away."""
+        if self._response == _TUNNEL:
+            self.receiver.end_received(b"")
+        elif not self.lost:
+            # A client that merely half-closed looks the same; like nginx, we take it for gone.
+            transport = self.transport
+            cut = self._response != _SENT
+            self._gone(ProxyError(CLIENT_DISCONNECTED, "the client closed the connection"))
+            transport.unregisterProducer()
+            # Half an answer must not end like a whole one; a whole one is still sent out.
+            transport.abortConnection() if cut else transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed, by us: nothing to do."""
+
+    def pauseProducing(self) -> None:
+        """The client reads slower than we write."""
+        self._stalled_at = unsent_bytes(self.transport)
+        if self._response != _TUNNEL:  # a tunnel has one deadline for both directions, of its own
+            self.settings.deadlines.arm(self, self.settings.write_timeout)
+        self.receiver.writing_paused()
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        self._stalled_at = -1
+        self._rearm()
+        self.receiver.writing_resumed()
+
+    def stopProducing(self) -> None:
+        """Nothing can be written any more; `connectionLost` follows."""
+
+    # Called by the decoder.
+
+    def head(self, head: RequestHead, end: bool) -> None:
+        """A request has come."""
+        self.requests += 1
+        self._in_head = False
+        self._linger_until = 0.0
+        self.received_bytes = self.sent_bytes = 0
+        self._version = head.version
+        self._is_head = head.method == b"HEAD"
+        self._response = _NONE
+        self.waits_for_continue = head.expects_continue
+        settings = self.settings
+        self.closing = (
+            not self._decoder.keep_alive or settings.draining or self.requests >= settings.requests_per_connection
+        )
+        if end:
+            self.deadline = float("inf")
+        else:
+            settings.deadlines.arm(self, settings.body_timeout)
+        self._on_request(self, head, end)
+
+    def body(self, data: bytes) -> None:
+        """A piece of the body: whoever still sends one has not stalled."""
+        self.received_bytes += len(data)
+        if self._response == _SENT:
+            self._linger_on()
+            return
+        if self._stalled_at < 0 and self._response != _TUNNEL:
+            self.settings.deadlines.arm(self, self.settings.body_timeout)
+        self.waits_for_continue = False
+        self.receiver.body_received(data)
+
+    def body_end(self, trailers: bytes) -> None:
+        """The request is complete."""
+        if self._stalled_at < 0:
+            self.deadline = float("inf")
+        if self._response == _SENT:
+            self._both_complete()
+        else:
+            self.receiver.end_received(trailers)
+
+    def head_begun(self) -> None:
+        """The time for a head runs from its first byte, and nothing stretches it."""
+        if not self._in_head:
+            self._in_head = True
+            if self.requests:
+                self.settings.deadlines.arm(self, self.settings.header_timeout)
+
+    def read_ahead(self) -> None:
+        """The client sends many requests without waiting for answers."""
+        self.hold("read-ahead")
+
+    def malformed(self, error: ProxyError) -> None:
+        """What the client sent is not HTTP."""
+        self.closing = True
+        self.deadline = float("inf")
+        if self._linger_until:
+            self._close()  # the answer is out, only the rest of the request's body was broken
+        elif self.receiver is not NOBODY:
+            receiver, self.receiver = self.receiver, NOBODY
+            receiver.stream_lost(error)
+        else:
+            self._response = _NONE
+            self._is_head = False
+            self.received_bytes = self.sent_bytes = 0
+            self._on_malformed(self, error)
+
+    # The Stream of the current request.
+
+    def send_head(self, head: ResponseHead, body: bytes = b"", end: bool = False) -> None:
+        """Send a response's head; a 1xx may come before it."""
+        if self.lost or self._response != _NONE:
+            return
+        if head.status < 200:
+            if self._version >= 11:
+                self.transport.write(informational_head(head))
+            return
+        if not self._decoder.complete and (self.waits_for_continue or self._decoder_is_dead):
+            self.closing = True  # the body may or may not come now: nobody can tell where the next request begins
+        bodiless = self._is_head or head.status in (204, 304)
+        length: int | None = 0 if bodiless else head.content_length
+        if end and length is None:
+            length = len(body)
+        chunked = length is None and self._version >= 11
+        if length is None and not chunked:
+            self.closing = True
+        add_length = length if end and head.content_length is None and not bodiless else None
+        wire = response_head(head, self._version, self.closing, chunked, add_length)
+        self._response = _CHUNKED if chunked else _BODY
+        self._remaining = length
+        if not body or bodiless:
+            self.transport.write(wire)
+        elif chunked:
+            self.sent_bytes = len(body)
+            self.transport.write(wire + chunk(body))
+        else:
+            self._remaining = -1 if length is None else length - len(body)
+            self.sent_bytes = len(body)
+            self.transport.write(wire + body)
+        if length is None and not chunked:
+            self._remaining = None
+        if end:
+            self.send_end()
+
+    def send_body(self, data: bytes) -> None:
+        """Send a piece of the response's body."""
+        response = self._response
+        if response == _CHUNKED:
+            self.transport.write(chunk(data))
+        elif response == _BODY:
+            if self._is_head:
+                return
+            if self._remaining is not None:
+                self._remaining -= len(data)
+                if self._remaining < 0:
+                    # More than was announced must not be read as the next response.
+                    self.reset(ProxyError(PROXY_INTERNAL_ERROR, "the response is longer than its Content-Length"))
+                    return
+            self.transport.write(data)
+        elif response == _TUNNEL:
+            self.transport.write(data)
+        else:
+            return
+        self.sent_bytes += len(data)
+
+    def send_end(self, trailers: bytes = b"") -> None:
+        """End the response; in a tunnel, half-close."""
+        response = self._response
+        if response == _TUNNEL:
+            self.transport.unregisterProducer()
+            self.transport.loseWriteConnection()
+            return
+        if response == _CHUNKED:
+            self.transport.write(b"0" + trailers + b"\r\n\r\n" if trailers else CHUNK_END)
+        elif response != _BODY:
+            return
+        elif self._remaining:
+            self.reset(ProxyError(PROXY_INTERNAL_ERROR, f"the response lacks {self._remaining} bytes of its length"))
+            return
+        self._response = _SENT
+        if self._decoder.complete:
+            self._both_complete()
+        else:
+            self._await_rest()
+
+    def hold(self, reason: str) -> None:
+        """Stop reading for this reason."""
+        if reason not in self._holds:
+            if not self._holds:
+                self._decoder.hold()
+                if not self.lost:
+                    self.transport.pauseProducing()
+            self._holds += (reason,)
+
+    def release(self, reason: str) -> None:
+        """Withdraw a reason to not read."""
+        if reason in self._holds:
+            self._holds = tuple(held for held in self._holds if held != reason)
+            if not self._holds:
+                if not self.lost:
+                    self.transport.resumeProducing()
+                self._rearm()
+                self._decoder.release()
+
+    def reset(self, error: ProxyError) -> None:
+        """Cut the connection so that the client cannot take what it has for the whole."""
+        self.abort()
+
+    def detach(self) -> None:
+        """Become a tunnel: after a 101 was sent as an ordinary head."""
+        self._response = _TUNNEL
+        self.deadline = float("inf")
+        self._decoder.detach()
+
+    def send_continue(self) -> None:
+        """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
+        if self.waits_for_continue and not self.lost:
+            self.waits_for_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def abort(self) -> None:
+        """Cut the connection now, with a reset."""
+        if not self.lost:
+            transport = self.transport
+            self._gone(None)
+            transport.unregisterProducer()
+            transport.abortConnection()
+
+    def close(self) -> None:
+        """End a tunnel once what was written is out."""
+        if not self.lost:
+            self._response = _SENT
+            self._end_gently()
+
+    def close_when_idle(self) -> None:
+        """End at once if no request is under way, else with its answer."""
+        self.closing = True
+        if self._response == _SENT and self._decoder.between_messages:
+            self._close()
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request is under way."""
+        return self._response != _SENT
+
+    @property
+    def _decoder_is_dead(self) -> bool:
+        return not self._decoder.keep_alive and not self._decoder.complete
+
+    # Inside.
+
+    def _both_complete(self) -> None:
+        self.receiver = NOBODY
+        if self.closing or self.settings.draining:
+            self._close()
+            return
+        if self._stalled_at < 0:
+            settings = self.settings
+            settings.deadlines.arm(self, settings.keepalive_timeout)
+        if self._holds:
+            self._let_go()
+        self._decoder.next_message()
+
+    def _let_go(self) -> None:
+        """Forget the reasons of an exchange that is over."""
+        for reason in self._holds:
+            self.release(reason)
+
+    def _await_rest(self) -> None:
+        """The answer is out and the request is not in: read and drop the rest, within limits."""
+        if self.lost:
+            return
+        self.receiver = NOBODY
+        self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
+        self._let_go()
+        if self.lost or self._decoder.complete or self._response != _SENT:
+            return
+        remaining = self._decoder.body_remaining
+        if self.closing or remaining is None or remaining > LINGER_KEEP_BYTES:
+            self._close()
+        else:
+            self._linger_on()
+
+    def _linger_on(self) -> None:
+        deadlines = self.settings.deadlines
+        left = self._linger_until - deadlines.now
+        if left > 0:
+            deadlines.arm(self, min(left, LINGER_PAUSE_SECONDS))
+        else:
+            self.abort()
+
+    def _close(self) -> None:
+        """End the connection so that what was written arrives (RFC 9112, section 9.6)."""
+        if self.lost:
+            return
+        if self._decoder.between_messages:
+            self._end_gently()
+            return
+        # Unread bytes would turn our close into a reset that destroys the answer on its way.
+        self.closing = True
+        self.receiver = NOBODY
+        transport = self.transport
+        transport.unregisterProducer()
+        self._decoder.abandon()
+        self.dataReceived = self._discard
+        self._response = _SENT
+        self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
+        self._let_go()
+        self._linger_on()
+        transport.loseWriteConnection()
+
+    def _end_gently(self) -> None:
+        self.closing = True
+        self.receiver = NOBODY
+        transport = self.transport
+        transport.unregisterProducer()
+        self._stalled_at = unsent_bytes(transport)
+        self.settings.deadlines.arm(self, self.settings.write_timeout)
+        transport.loseConnection()
+
+    def _discard(self, data: bytes) -> None:
+        self._linger_on()
+
+    def _gone(self, error: ProxyError | None) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self.settings.deadlines.forget(self)
+        self._decoder.abandon()
+        receiver, self.receiver = self.receiver, NOBODY
+        if error is not None:
+            receiver.stream_lost(error)
+        self._on_lost(self)
+
+    def _rearm(self) -> None:
+        """Set the deadline that fits the state, after one for writing or a hold is off."""
+        settings = self.settings
+        if self._response == _TUNNEL or self.lost:
+            self.deadline = float("inf")
+        elif self._response == _SENT:
+            settings.deadlines.arm(self, settings.keepalive_timeout)
+        elif self._decoder.complete:
+            self.deadline = float("inf")
+        else:
+            settings.deadlines.arm(self, settings.body_timeout)
+
+    def deadline_passed(self) -> None:
+        """Something took too long: which, the state tells."""
+        if self.lost:
+            return
+        if self._stalled_at >= 0:
+            unsent = unsent_bytes(self.transport)
+            if unsent < self._stalled_at:  # slow is not stalled
+                self._stalled_at = unsent
+                self.settings.deadlines.arm(self, self.settings.write_timeout)
+                return
+            self._lose(ProxyError(RESPONSE_WRITE_TIMEOUT, "the client took nothing for timeouts.write"))
+        elif self._response == _SENT:
+            self._idle_too_long()
+        elif self._holds:
+            self.settings.deadlines.arm(self, self.settings.body_timeout)  # it is we who do not read
+        else:
+            error = ProxyError(REQUEST_BODY_TIMEOUT, "the request's body stalled for timeouts.body")
+            self.closing = True
+            receiver, self.receiver = self.receiver, NOBODY
+            receiver.stream_lost(error)
+
+    def _idle_too_long(self) -> None:
+        if self.closing:
+            self.abort()
+        elif self._in_head:
+            self.malformed(ProxyError(REQUEST_HEADER_TIMEOUT, "the head took longer than timeouts.header"))
+        else:
+            self._close()
+
+    def _lose(self, error: ProxyError) -> None:
+        transport = self.transport
+        self._gone(error)
+        transport.unregisterProducer()
+        transport.abortConnection()
