@@ -1,7 +1,7 @@
 """The host of a request as routes see it.
 
 Rule: a Host value is either one host name or address with at most one port, in the one spelling that
-the route map has as well (`policy.hostname`), or the request is refused. Nothing is guessed: userinfo,
+the route map has as well (`model.hostname`), or the request is refused. Nothing is guessed: userinfo,
 spaces, lists, percent-encoding, empty or second ports and zone identifiers are all 400, because
 whoever stands before or behind might guess otherwise (RFC 9112, section 3.2; RFC 9110, section 7.2).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from txproxy.model.errors import HTTP_REQUEST_ERROR, ProxyError
-from txproxy.policy.hostname import MAX_NAME, normalize_name
+from txproxy.model.hostname import MAX_NAME, normalize_name
 
 _PORT = rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?+"
 _LABEL = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
