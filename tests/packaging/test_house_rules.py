@@ -15,6 +15,7 @@ SOURCES = sorted((ROOT / "txproxy").rglob("*.py")) + sorted((ROOT / "twisted").r
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
+EXCUSE = "Longer than a file should be: "  # and then the reason, in the module's docstring
 EMPTY_WORDS = re.compile(r"(Manager|Engine|Helper|Utils?|Peer|Remote|Target)(?![a-z])")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -45,10 +46,10 @@ def is_excused(function: Function, lines: list[str]) -> bool:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_rooms_are_small(path: Path) -> None:
-    """No file has more than 400 lines, and a function of more than 40 has a comment that says why."""
+    """A file of more than 400 lines, or a function of more than 40, says why it is so long."""
     text = path.read_text()
     lines = text.splitlines()
-    assert len(lines) <= MAX_FILE_LINES
+    assert len(lines) <= MAX_FILE_LINES or EXCUSE in (ast.get_docstring(ast.parse(text)) or "")
     long = [f for f in functions(ast.parse(text)) if length(f) > MAX_FUNCTION_LINES and not is_excused(f, lines)]
     assert [f"{function.name}: {length(function)} lines" for function in long] == []
 
