@@ -45,6 +45,7 @@ DNS_TIMEOUT = Cause("dns_timeout", 504, "The name of the server behind this prox
 DNS_ERROR = Cause("dns_error", 502, "The name of the server behind this proxy could not be resolved.")
 DESTINATION_NOT_FOUND = Cause("destination_not_found", 404, "No site or page is configured at this address.")
 DESTINATION_UNAVAILABLE = Cause("destination_unavailable", 503, "No server is available for this page at the moment.")
+DESTINATION_IP_UNROUTABLE = Cause("destination_ip_unroutable", 502, "The server behind this proxy cannot be reached.")
 CONNECTION_REFUSED = Cause("connection_refused", 502, "The server behind this proxy refused the connection.")
 CONNECTION_TERMINATED = Cause(
     "connection_terminated", 502, "The server behind this proxy closed the connection before it answered."

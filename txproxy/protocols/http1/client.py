@@ -43,6 +43,7 @@ class ClientConnection:
     """One connection to a backend.
 
     :param deadlines: the wheel.
+    :param on_connected: called with the connection once it has its transport.
     :param on_idle: called with the connection when it may carry another request.
     :param on_lost: called with the connection when it is gone; it was idle, or its Receiver has been told.
     """
@@ -54,12 +55,12 @@ class ClientConnection:
         "_decoder",
         "_head_seen",
         "_holds",
+        "_on_connected",
         "_on_idle",
         "_on_lost",
         "_request_sent",
         "_response_done",
         "_tunnel",
-        "connected_at",
         "dataReceived",
         "deadline",
         "deadline_slot",
@@ -74,10 +75,12 @@ class ClientConnection:
     def __init__(
         self,
         deadlines: Deadlines,
+        on_connected: Callable[[ClientConnection], None],
         on_idle: Callable[[ClientConnection], None],
         on_lost: Callable[[ClientConnection], None],
     ) -> None:
         self._deadlines = deadlines
+        self._on_connected = on_connected
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._decoder = ResponseDecoder(self)
@@ -113,6 +116,10 @@ class ClientConnection:
         """Take the transport."""
         self.transport = transport
         transport.registerProducer(self, True)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        self._on_connected(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport is gone, whoever ended it."""
@@ -158,9 +165,7 @@ class ClientConnection:
         if head.status >= 200:
             self._head_seen = True
             if end:
-                self._end_response()
-                self.receiver_of_end().head_received(head, body, True)
-                self._give_back()
+                self._end_response().head_received(head, body, True)
                 return
             self._touch()
         self.receiver.head_received(head, body, end)
@@ -173,9 +178,7 @@ class ClientConnection:
 
     def body_end(self, trailers: bytes) -> None:
         """The response is complete."""
-        self._end_response()
-        self.receiver_of_end().end_received(trailers)
-        self._give_back()
+        self._end_response().end_received(trailers)
 
     def malformed(self, error: ProxyError) -> None:
         """The backend does not speak HTTP, or stopped in the middle of it."""
@@ -287,14 +290,16 @@ class ClientConnection:
 
     # Inside.
 
-    def receiver_of_end(self) -> Receiver[ResponseHead]:
-        """Take the Receiver off: its message is complete, nothing more is told to it."""
-        receiver, self.receiver = self.receiver, NOBODY
-        return receiver
+    def _end_response(self) -> Receiver[ResponseHead]:
+        """Take the Receiver off, whom the end is still to be told, and give the connection back.
 
-    def _end_response(self) -> None:
+        In this order: the Receiver may start the next request of a pipeline, which wants the connection.
+        """
+        receiver, self.receiver = self.receiver, NOBODY
         self._response_done = True
         self.deadline = float("inf")
+        self._give_back()
+        return receiver
 
     def _give_back(self) -> None:
         if self.lost:
