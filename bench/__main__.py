@@ -28,6 +28,7 @@ _DEFAULT = Plan(rounds=5, seconds=2, warm_up=1)
 _QUICK = Plan(rounds=3, seconds=1, warm_up=0)
 # Without these there is neither backend nor load; proxies that are missing are only named.
 _NEEDED = ("nginx", "wrk")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Named(Protocol):
@@ -76,7 +77,10 @@ def _plan(options: argparse.Namespace) -> Plan:
     return Plan(options.rounds or standard.rounds, options.seconds or standard.seconds, standard.warm_up)
 
 
-def _raise_exit(number: int, _: FrameType | None) -> None:
+def _end(number: int, _: FrameType | None) -> None:
+    # Cleaning up is bounded; a second impatient signal must not cut it short.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
@@ -91,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report.put_between_marks(options.markdown.read_text(), "")
         except (OSError, ValueError) as error:
             parser.error(f"--markdown: {error}")
-    signal.signal(signal.SIGTERM, _raise_exit)
+    for number in _SIGNALS:  # also Ctrl-C: a shell's background job is started with it ignored
+        signal.signal(number, _end)
     cores, plan = choose_cores(), _plan(options)
     os.sched_setaffinity(0, {cores.load})
     circumstances = report.setting(options.proxies, plan, cores)
@@ -100,8 +105,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DoesNotStart as error:
         print(f"a backend does not start: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     if options.json:
         options.json.write_text(json.dumps(report.as_json(circumstances, results), indent=1) + "\n")
     if options.markdown:

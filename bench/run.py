@@ -121,7 +121,6 @@ def _measure_round(case: Case, running: Running, seconds: int, cores: Cores) -> 
         row.samples.append(_measure(case, running, seconds, cores))
     except LoadFailed as error:
         row.problem = str(error)
-        return
     if not running.child.running():
         row.problem = f"it ended under load: {running.child.complaint()}"
 

@@ -66,9 +66,9 @@ class Row:
         said = [self.problem] if self.problem else []
         if self.errors:
             verdict = "" if self.comparable() else ", so it is not compared"
-            said.append(f"{self.errors} of {self.errors + self.answers} requests FAILED{verdict}")
+            said.append(f"{self.errors} requests FAILED beside {self.answers} answered{verdict}")
         if self.samples and not sum(sample.log_bytes for sample in self.samples):
-            said.append("it wrote NO access log")
+            said.append("NO access log was seen")
         return said
 
     def as_json(self) -> dict[str, object]:

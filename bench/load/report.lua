@@ -12,6 +12,6 @@ function done(summary, latency)
    local e = summary.errors
    io.write(string.format(
       '\n{"answers": %d, "microseconds": %d, "p50": %d, "p99": %d, "errors": %d}\n',
-      summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+      summary.requests - e.status, summary.duration, latency:percentile(50), latency:percentile(99),
       e.connect + e.read + e.write + e.status + e.timeout))
 end

@@ -18,7 +18,7 @@ class LoadFailed(Exception):
 class Load:
     """One run of a generator.
 
-    :ivar answers: how many came back whole, errors by status among them.
+    :ivar answers: how many good ones came back whole.
     :ivar seconds: how long it ran.
     :ivar p50: the median time to an answer, in milliseconds.
     :ivar p99: the time that one answer in a hundred took longer than, in milliseconds.
