@@ -1,0 +1,60 @@
+"""What one exchange leaves behind for the access log.
+
+Rule: the fields are exactly these. There is no place for Authorization, Cookie, Set-Cookie or any
+other field of a message, so that nothing secret can get into the log by an oversight.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    """One exchange, as it ended.
+
+    Make it with positional arguments in this order on the hot path (keywords cost three times as
+    much). Text that a client chose is bytes, as sent: the formats decode and escape it.
+    """
+
+    time: float
+    """When the request's head had arrived: seconds since the epoch."""
+    request_id: str
+    client: str
+    """The client's IP address, after X-Forwarded-For of trusted proxies; "" on a Unix socket."""
+    client_port: int
+    """0 where there is none."""
+    listener: str
+    """The listener's address as the route map writes it."""
+    scheme: str
+    method: bytes
+    """``b""`` (as host and target) where no request could be read."""
+    host: bytes
+    """The authority as the client asked for it."""
+    target: bytes
+    """Path and query as sent; the formats hash the query's token-like values."""
+    version: int
+    """10, 11, 20 or 30; 0 where no request could be read."""
+    status: int
+    """As sent to the client; 499 where the client was gone, 0 where nothing was to be sent."""
+    cause: str
+    """The token of the `Cause` if the exchange failed, else ""."""
+    route: str
+    upstream: str
+    backend: str
+    """The URL of the backend that answered, or was tried last; "" where none was."""
+    bytes_received: int
+    """Octets of the request's body (of a tunnel: from the client), without framing."""
+    bytes_sent: int
+    """Octets of the response's body (of a tunnel: to the client), without framing."""
+    duration: float
+    """Seconds from the request's head to the end."""
+    connect: float | None
+    """Seconds until a connection to the backend was there; None where none was made or reused."""
+    first_byte: float | None
+    """Seconds from the request's head to the head of the backend's response; None without one."""
+    attempts: int
+    """Requests sent to backends: 0 for an answer made here, 2 after one repetition."""
+    reused: bool
+    """The backend's connection came out of the pool."""
+    user_agent: bytes | None
+    referer: bytes | None
