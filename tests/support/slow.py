@@ -1,0 +1,76 @@
+"""Readers and writers of a given speed, and one that measures how fast the others could be.
+
+Rule: here alone time is spent on purpose, because slowness is what is tested; it is spent by pace
+(so much after so many octets), never as a wait for something to have happened.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+BLOCK = bytes(range(256)) * 256
+"""64 KiB whose content tells where one is in it."""
+
+
+class Pace:
+    """Keeps whoever calls `passed` to `rate` octets a second, counted from the first call."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._began: float | None = None
+        self._total = 0
+
+    def passed(self, count: int) -> None:
+        """Take note of `count` octets, and pause for as long as they came too early."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        self._total += count
+        early = self._began + self._total / self._rate - now
+        if early > 0:
+            time.sleep(early)
+
+
+def read_all(source: socket.socket, count: int, rate: float | None = None) -> int:
+    """Read `count` octets of repeated `BLOCK`, at `rate` octets a second (None: at once); give how many came.
+
+    :raises AssertionError: other octets came than were sent.
+    """
+    pace = Pace(rate) if rate else None
+    doubled = memoryview(BLOCK + BLOCK)
+    done = 0
+    while done < count:
+        piece = source.recv(min(len(BLOCK), count - done))
+        if not piece:
+            break
+        start = done % len(BLOCK)
+        assert piece == doubled[start : start + len(piece)], f"other octets than were sent, near {done}"
+        done += len(piece)
+        if pace:
+            pace.passed(len(piece))
+    return done
+
+
+def write_all(sink: socket.socket, count: int) -> None:
+    """Write `count` octets of repeated `BLOCK`, as fast as they are taken."""
+    whole, part = divmod(count, len(BLOCK))
+    for _ in range(whole):
+        sink.sendall(BLOCK)
+    sink.sendall(BLOCK[:part])
+
+
+def write_until_stuck(sink: socket.socket, most: int, still: float = 1.0) -> int:
+    """Write until for `still` seconds nothing is taken any more, or `most` octets are; give how many were taken."""
+    before = sink.gettimeout()
+    sink.settimeout(still)
+    done = 0
+    try:
+        while done < most:
+            start = done % len(BLOCK)
+            done += sink.send(BLOCK[start:])
+    except TimeoutError:
+        return done
+    finally:
+        sink.settimeout(before)
+    return done
