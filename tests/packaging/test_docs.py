@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from txproxy.config import load_value
+from txproxy.observability.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 # Only what is written by hand: pages that a build has generated may be older than the program.
@@ -70,3 +71,9 @@ def test_architecture_stays_short_and_names_what_exists() -> None:
     assert len(text.splitlines()) <= 200
     named = set(re.findall(r"`(txproxy/[\w/.]+)`", text))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_access_log_page_names_every_field() -> None:
+    """Each field of a record is a key that docs/reference/access-log.md explains."""
+    page = (ROOT / "docs" / "reference" / "access-log.md").read_text()
+    assert [field for field in Record._fields if f"`{field}`" not in page] == []
