@@ -32,12 +32,15 @@ class Deadlines:
 
     :param clock: where time comes from.
     :param tick: seconds between two looks, the precision of every deadline.
+    :param on_demand: look at the clock only while something has a deadline: for programs that embed
+        txproxy and do not start and stop it.
     """
 
-    __slots__ = ("_clock", "_last", "_loop", "_slots", "now", "tick")
+    __slots__ = ("_clock", "_last", "_loop", "_on_demand", "_slots", "now", "tick")
 
-    def __init__(self, clock: IReactorTime, tick: float = 0.25) -> None:
+    def __init__(self, clock: IReactorTime, tick: float = 0.25, *, on_demand: bool = False) -> None:
         self._clock = clock
+        self._on_demand = on_demand
         self.tick = tick
         self.now = clock.seconds()
         self._last = int(self.now / tick)
@@ -66,6 +69,10 @@ class Deadlines:
 
     def arm(self, entry: Entry, seconds: float) -> None:
         """Let the entry's deadline pass in so many seconds, instead of the one it has."""
+        if self._on_demand and not self._loop.running:
+            self.now = self._clock.seconds()
+            self._last = int(self.now / self.tick)
+            self._loop.start(self.tick, now=False)
         at = self.now + seconds
         entry.deadline = at
         slot = int(at / self.tick) + 2
@@ -110,6 +117,9 @@ class Deadlines:
         for slot in due:
             for entry in self._slots.pop(slot):
                 self._look_at(entry, now)
+        if self._on_demand and not any(self._slots.values()):
+            self._slots.clear()
+            self.stop()
 
     def _look_at(self, entry: Entry, now: float) -> None:
         entry.deadline_slot = 0

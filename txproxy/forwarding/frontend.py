@@ -1,0 +1,139 @@
+"""Where requests come in: from a Stream with a head to the leaf that answers it.
+
+Rule: one `Generation` is everything that a route map says, immutable; the frontend refers to one, and a
+new map is one assignment. Whatever code of a leaf or middleware raises ends its exchange with a 500, and only that one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+from twisted.web.resource import IResource
+
+from txproxy.middleware.pipeline import EMPTY, Pipeline
+from txproxy.model.errors import DESTINATION_NOT_FOUND, HTTP_REQUEST_ERROR, PROXY_INTERNAL_ERROR, ProxyError
+from txproxy.model.head import RequestHead
+from txproxy.observability.counters import Counters
+from txproxy.observability.request_id import RequestIds
+from txproxy.policy.forwarded import Forwarding
+from txproxy.routing.table import RouteTable
+
+from .exchange import Client, Exchange
+
+_UNREADABLE = RequestHead(b"", b"", b"", b"")
+
+
+class RouteValue:
+    """What a route leads to: its leaf and its middleware.
+
+    :ivar handle: the leaf's own, or the bridge's for a plain IResource.
+    """
+
+    __slots__ = ("handle", "leaf", "pipeline")
+
+    def __init__(self, leaf: IResource, handle: Callable[[Exchange], None], pipeline: Pipeline = EMPTY) -> None:
+        self.leaf = leaf
+        self.handle = handle
+        self.pipeline = pipeline
+
+
+class Generation:
+    """One route map, ready to serve."""
+
+    __slots__ = ("config", "origin", "table")
+
+    def __init__(self, config: Any, table: RouteTable[RouteValue], origin: Forwarding) -> None:
+        self.config = config
+        self.table = table
+        #: reads what trusted proxies say of clients
+        self.origin = origin
+
+
+class Frontend:
+    """Gives each request to its leaf.
+
+    :param clock: for durations.
+    :param counters: counts.
+    :param access_log: takes the record of each exchange, or None.
+    :param request_ids: makes ids.
+    :ivar generation: may be replaced at any time, between two requests.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, generation: Generation, counters: Counters, access_log: Any, request_ids: RequestIds
+    ) -> None:
+        self.generation = generation
+        self.counters = counters
+        self.access_log = access_log
+        self.seconds = clock.seconds
+        self.time = time.time
+        self._request_ids = request_ids
+
+    def request_received(self, stream: Any, head: RequestHead, end: bool) -> None:
+        """A request has come on a Stream; its Receiver will be the exchange."""
+        self.counters.exchange_started()
+        client: Client = stream.client
+        exchange = Exchange(self, stream, head, client, self._request_ids.make())
+        stream.receiver = exchange
+        self.handle(exchange)
+
+    def handle(self, exchange: Exchange) -> None:
+        """Find the route and let its leaf answer."""
+        head = exchange.head
+        try:
+            generation = self.generation
+            if head.provenance and exchange.client.trusted:
+                self._believe(exchange, generation)
+            if head.method == b"TRACE":
+                # It would show a script what the browser and trusted proxies added.
+                raise ProxyError(HTTP_REQUEST_ERROR, "TRACE is not allowed", status=405)
+            route = generation.table.lookup(head.authority, head.method, head.target, head.block, exchange.client_ip)
+            if route is None:
+                raise ProxyError(DESTINATION_NOT_FOUND, "no route matches")
+            exchange.route = route
+            value = route.value
+            exchange.pipeline = value.pipeline
+            value.handle(exchange)
+        except ProxyError as error:
+            exchange.fail(error)
+        except Exception:
+            # Code that the route map names may raise anything; the others' requests go on.
+            self.log.failure("{exchange!r} failed", exchange=exchange)
+            exchange.fail(ProxyError(PROXY_INTERNAL_ERROR, "an exception, logged above"))
+
+    def malformed(self, stream: Any, error: ProxyError) -> None:
+        """Bytes came that make no request: say so, as an exchange without a route."""
+        self.counters.exchange_started()
+        exchange = Exchange(self, stream, _UNREADABLE, stream.client, self._request_ids.make())
+        stream.receiver = exchange
+        exchange.fail(error)
+
+    def _believe(self, exchange: Exchange, generation: Generation) -> None:
+        provenance = exchange.head.provenance
+        exchange.client_ip = generation.origin.client_address(exchange.client.ip, provenance)
+        for name, value in provenance:
+            if name == b"x-request-id":
+                exchange.request_id = self._request_ids.accept(value) or exchange.request_id
+
+    def tell(self, exchange: Exchange, error: ProxyError) -> None:
+        """Write down why an exchange failed: what the client must not see stands here."""
+        level = LogLevel.warn if error.cause.status >= 500 else LogLevel.info
+        self.log.emit(
+            level,
+            "{cause}: {detail} [{method} {host}{target}, route {route}, backend {backend}, client {client}, request {request_id}]",
+            cause=error.cause.token,
+            detail=error.detail or error.cause.sentence,
+            method=exchange.head.method.decode("latin-1") or "-",
+            host=exchange.head.authority.decode("latin-1"),
+            target=exchange.head.target.partition(b"?")[0].decode("latin-1"),
+            route="-" if exchange.route is None else exchange.route.name,
+            backend=exchange.backend or "-",
+            client=exchange.client_ip or "-",
+            request_id=exchange.request_id,
+        )

@@ -1,0 +1,146 @@
+"""HTTP listeners: a bound socket whose connections speak HTTP/1.
+
+Rule: the limit of connections holds over all listeners; one too many is closed at once, before a byte is read.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+
+from txproxy.forwarding.exchange import Client
+from txproxy.forwarding.frontend import Frontend
+from txproxy.protocols.http1.server import ServerConnection, ServerSettings
+
+
+class Connections:
+    """All downstream connections of the process, of every listener."""
+
+    log = Logger()
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.open: set[ServerConnection] = set()
+        self._refusing = False
+        self._emptied: Callable[[], None] | None = None
+
+    def admit(self) -> bool:
+        """Whether there is room for one more; the first refusal is logged, not each."""
+        if len(self.open) < self.limit:
+            self._refusing = False
+            return True
+        if not self._refusing:
+            self._refusing = True
+            self.log.warn("connection_limit_reached: limits.connections ({limit}) are open; new ones are closed", limit=self.limit)
+        return False
+
+    def gone(self, connection: ServerConnection) -> None:
+        """A connection has ended."""
+        self.open.discard(connection)
+        if not self.open and self._emptied is not None:
+            self._emptied()
+
+    def drain(self, emptied: Callable[[], None]) -> None:
+        """End what is idle, let the rest finish, and tell when nothing is left."""
+        self._emptied = emptied
+        for connection in tuple(self.open):
+            connection.close_when_idle()
+        if not self.open:
+            emptied()
+
+    def abort(self) -> None:
+        """Cut what is left."""
+        for connection in tuple(self.open):
+            connection.abort()
+
+
+class HttpFactory(ServerFactory):
+    """Makes the connections of one listener.
+
+    :param frontend: takes the requests.
+    :param settings: shared by all connections.
+    :param connections: of all listeners.
+    :param listener: its address as the route map has it.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        frontend: Frontend,
+        settings: ServerSettings,
+        connections: Connections,
+        listener: str,
+        is_trusted: Callable[[str], bool],
+    ) -> None:
+        self._frontend = frontend
+        self._settings = settings
+        self._connections = connections
+        self._listener = listener
+        self.is_trusted = is_trusted
+        self.port: IListeningPort | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:
+        """A client has connected."""
+        if not self._connections.admit():
+            return None
+        host = getattr(addr, "host", None) or ""
+        local = 0 if self.port is None else getattr(self.port.getHost(), "port", 0)
+        client = Client(host, getattr(addr, "port", 0), local, "http", self._listener, self.is_trusted(host))
+        frontend = self._frontend
+        connection = ServerConnection(self._settings, frontend.request_received, frontend.malformed, self._lost, client)
+        self._connections.open.add(connection)
+        frontend.counters.connection_opened()
+        return connection
+
+    def _lost(self, connection: ServerConnection) -> None:
+        self._frontend.counters.connection_closed()
+        self._connections.gone(connection)
+
+
+# What waits for accept while the process is busy; nginx asks for 511, the kernel caps it (somaxconn).
+BACKLOG = 1024
+
+
+def listen(reactor: Any, address: Any, factory: HttpFactory) -> IListeningPort:
+    """Bind one address of the route map.
+
+    :raises twisted.internet.error.CannotListenError: it is taken, or not ours to bind.
+    """
+    if address.kind == "tcp":
+        port = reactor.listenTCP(address.port, factory, backlog=BACKLOG, interface=address.host)
+    else:
+        _remove_stale_socket(address.path)
+        mode = 0o666 if address.mode is None else address.mode
+        port = reactor.listenUNIX(address.path, factory, backlog=BACKLOG, mode=mode, wantPID=False)
+    factory.port = port
+    return port  # type: ignore[no-any-return]  # reactor is Any
+
+
+def _remove_stale_socket(path: str) -> None:
+    """Remove a socket that a killed process left behind; one that is served stays, and binding fails."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+
+
+def bound_addresses(ports: list[IListeningPort]) -> Iterator[str]:
+    """Name what is listened on, for the log."""
+    for port in ports:
+        host = port.getHost()
+        yield getattr(host, "name", None) and str(host.name) or f"{host.host}:{host.port}"
