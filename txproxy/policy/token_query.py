@@ -21,10 +21,11 @@ NAMES = frozenset(
 # Names that end like this are tokens too: csrf_token, resetToken, X-Amz-Signature, user[password].
 _ENDINGS = (b"token", b"secret", b"password", b"signature", b"api_key", b"apikey", b"sessionid", b"session_id")
 
-# A pair behind ?, & or ; -- a value ends at & or at a ; that starts another pair, so that a secret with a
-# semicolon in it is not half shown.
-_PAIR = re.compile(rb"([?&;])([^=&;#?]++)=((?:[^&;#]|;(?=[^&;#=]*+(?:[&;#]|\Z)))++)")
-MARK = b"sha256:"
+# A name behind ?, & or ; -- also in an address that is itself a value.
+_NAME = re.compile(rb"[?&;]([^&=;#?]++)=(?=[^&#])")
+# A value ends at & or at a ; that starts another pair, so that a secret with a semicolon is not half shown.
+_VALUE = re.compile(rb"(?:[^&;#]|;(?=[^&;#=]*+(?:[&;#]|\Z)))++")
+_HIDDEN = re.compile(rb"sha256:[0-9a-f]{8}")
 
 
 def hide(address: bytes) -> bytes:
@@ -36,15 +37,19 @@ def hide(address: bytes) -> bytes:
     start = address.find(b"?")
     if start < 0:
         return address
-    return address[:start] + _PAIR.sub(_hidden, address[start:])
+    pieces = []
+    done = 0
+    for found in _NAME.finditer(address, start):
+        if found.start() < done or not _is_secret(found[1]):
+            continue
+        value = _VALUE.match(address, found.end())
+        if value is not None and not _HIDDEN.fullmatch(value[0]):
+            pieces += [address[done : value.start()], b"sha256:", sha256(value[0]).hexdigest()[:8].encode("ascii")]
+            done = value.end()
+    return b"".join([*pieces, address[done:]]) if pieces else address
 
 
-def _hidden(found: re.Match[bytes]) -> bytes:
-    mark, name, value = found.groups()
+def _is_secret(name: bytes) -> bool:
     plain = name if name.isalnum() else unquote_to_bytes(name.replace(b"+", b" ")).strip(b" ")
     plain = plain.lower().removesuffix(b"[]").removesuffix(b"]")
-    if plain in NAMES or plain.endswith(_ENDINGS):
-        if value.startswith(MARK):
-            return found[0]
-        return b"%b%b=%b%b" % (mark, name, MARK, sha256(value).hexdigest()[:8].encode("ascii"))
-    return found[0]
+    return plain in NAMES or plain.endswith(_ENDINGS)
