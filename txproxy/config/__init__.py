@@ -1,1 +1,55 @@
-"""The route map's language: YAML in, frozen models or a list of problems out; pure."""
+"""The route map's language: YAML in, frozen models or a list of problems out; pure.
+
+Rule: nothing in here imports Twisted, OpenSSL, socket or asyncio, or any floor but `model`; and no route
+map, however wrong, makes anything in here raise.
+"""
+
+from .loading import Loaded, load, load_text, load_value
+from .model import (
+    BackendConfig,
+    Config,
+    FilesLeaf,
+    HostConfig,
+    Leaf,
+    Listen,
+    ProxyLeaf,
+    RedirectLeaf,
+    ResourceLeaf,
+    RespondLeaf,
+    RouteConfig,
+    RouteTest,
+    UpstreamConfig,
+    WsgiLeaf,
+)
+from .problem import Problem, Where
+from .settings import AccessLog, HeaderEdits, KeepAlive, Limits, Log, Timeouts, UpstreamTimeouts
+
+__all__ = [
+    "AccessLog",
+    "BackendConfig",
+    "Config",
+    "FilesLeaf",
+    "HeaderEdits",
+    "HostConfig",
+    "KeepAlive",
+    "Leaf",
+    "Limits",
+    "Listen",
+    "Loaded",
+    "Log",
+    "Problem",
+    "ProxyLeaf",
+    "RedirectLeaf",
+    "ResourceLeaf",
+    "RespondLeaf",
+    "RouteConfig",
+    "RouteTest",
+    "Timeouts",
+    "UpstreamConfig",
+    "UpstreamTimeouts",
+    "Where",
+    "WsgiLeaf",
+    "load",
+    "load_text",
+    "load_value",
+]

@@ -1,0 +1,280 @@
+"""How pydantic reads a tree: each value by the parser of its key, each problem to the Report.
+
+Rule: reading never fails. A value that is wrong is reported with its place and replaced by a harmless
+one of the same type, so that all other checks still run. A value that comes from Python code and not
+from a tree is left to pydantic as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping as AnyMapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr
+from pydantic import ModelWrapValidatorHandler, ValidationInfo, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from .problem import NOWHERE, Report, Where, listed, quoted
+from .tree import Blank, Broken, Mapping, Sequence, Text, described, is_node
+
+JsonSchema = dict[str, Any]
+
+
+def report_of(info: ValidationInfo) -> Report:
+    """Give the Report of this reading."""
+    assert isinstance(info.context, Report), "a tree is read with its Report as the context"
+    return info.context
+
+
+def complain(info: ValidationInfo, where: Where, sentence: str) -> None:
+    """Report a problem with the value of the key that is being read."""
+    report_of(info).error(where, f"{info.field_name}: {sentence}" if info.field_name else sentence)
+
+
+def is_wrong(info: ValidationInfo, node: object, expected: str, form: type[object]) -> bool:
+    """Tell whether a node is not of this form, and report it if it is not reported yet."""
+    if isinstance(node, form):
+        return False
+    if isinstance(node, Blank):
+        if not isinstance(node, Broken):
+            complain(info, node.where, f"nothing is written here; expected {expected}, or leave the key out")
+    elif isinstance(node, Text | Sequence | Mapping):
+        complain(info, node.where, f"expected {expected}, found {described(node)}")
+    return True
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """Reads one scalar; stands in an `Annotated` beside the type of its value.
+
+    :param parse: gives the value, or raises ValueError with one sentence.
+    :param fallback: the harmless value in place of a wrong one.
+    :param expected: what is expected, with its article, for messages and for the reference.
+    :param schema: the JSON Schema of the text as written.
+    :param show: writes a value as the language has it.
+    :param rooted: `parse` also takes the directory that relative paths start from.
+    """
+
+    parse: Callable[..., Any]
+    fallback: Any
+    expected: str
+    schema: JsonSchema = field(default_factory=lambda: {"type": "string"}, hash=False)
+    show: Callable[[Any], str] = str
+    rooted: bool = False
+
+    def read(self, value: object, info: ValidationInfo) -> Any:
+        """Read a node; anything else is passed on."""
+        if not is_node(value):
+            return value
+        if is_wrong(info, value, self.expected, Text):
+            return self.fallback
+        assert isinstance(value, Text)
+        try:
+            if self.rooted:
+                return self.parse(value, report_of(info).directory(value.where))
+            return self.parse(value)
+        except ValueError as error:
+            complain(info, value.where, str(error))
+            return self.fallback
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_before_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return dict(self.schema)
+
+
+@dataclass(frozen=True)
+class OneOrMore:
+    """Reads a list; one value alone is a list of one.
+
+    :param some: an empty list is a problem. So it is with every matcher: a list that an author emptied
+        to let nobody in must not mean everybody.
+    """
+
+    expected: str = "a list"
+    some: bool = False
+
+    def read(self, value: object, info: ValidationInfo) -> Any:
+        """Give the items of a node; anything else is passed on."""
+        if isinstance(value, Text | Mapping):
+            return (value,)
+        if isinstance(value, Sequence):
+            if self.some and not value:
+                complain(info, value.where, f"an empty list; expected {self.expected}, or leave the key out")
+            return tuple(value)
+        if not isinstance(value, Blank):
+            return value
+        is_wrong(info, value, self.expected, Sequence)
+        return ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_before_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        many = handler(schema)
+        return {"anyOf": [many.get("items", {}), {"type": "array", "items": many.get("items", {})}]}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Reads a mapping whose keys the author chooses, such as the names of header fields.
+
+    :param key: checks a key, or raises ValueError with one sentence.
+    :param any_case: two keys that differ in case only are one key written twice.
+    """
+
+    expected: str
+    key: Callable[[str], str]
+    any_case: bool = False
+
+    def read(self, value: object, info: ValidationInfo) -> Any:
+        """Give the mapping without its bad keys; anything that is no node is passed on."""
+        if not is_node(value):
+            return value
+        if is_wrong(info, value, self.expected, Mapping):
+            return {}
+        assert isinstance(value, Mapping)
+        good: dict[str, object] = {}
+        seen: dict[str, Where] = {}
+        for written, inner in value.items():
+            where = value.key_where[written]
+            try:
+                name = self.key(written)
+            except ValueError as error:
+                complain(info, where, str(error))
+                continue
+            folded = name.lower() if self.any_case else name
+            if folded in seen:
+                complain(info, where, f"{quoted(written)} is here twice; the first is in line {seen[folded].line}")
+                continue
+            seen[folded] = where
+            good[str(name)] = inner
+        return good
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_before_validator_function(self.read, handler(source))
+
+
+class Later:
+    """Marks a key that the language has and that nothing stands behind yet."""
+
+    def read(self, value: object, info: ValidationInfo) -> None:
+        """Refuse the key: what the author asked for would silently not happen."""
+        assert value is None, "refused by the mapping it stands in"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return {}
+
+
+NotYet = Annotated[None, Later()]
+
+
+class Written(BaseModel):
+    """A mapping of the language; its fields are the keys, their descriptions the reference.
+
+    :cvar what: what the mapping is, with its article, for messages.
+    :cvar required: keys that must be there (every field has a harmless default nevertheless).
+    :cvar elsewhere: keys that are often written here but belong to another place, and a hint for each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    what: ClassVar[str] = "a mapping"
+    required: ClassVar[tuple[str, ...]] = ()
+    elsewhere: ClassVar[AnyMapping[str, str]] = {}
+    _where: Where = PrivateAttr(NOWHERE)
+    _node: Mapping | None = PrivateAttr(None)
+    _is_wrong: bool = PrivateAttr(False)
+
+    def __eq__(self, other: object) -> bool:
+        # Two mappings that say the same are equal, wherever they stand.
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    @property
+    def where(self) -> Where:
+        """Where the mapping starts."""
+        return self._where
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something else stood where the mapping should; that is reported already."""
+        return self._is_wrong
+
+    def has(self, *keys: str) -> bool:
+        """Tell whether any of these keys was written, rightly or not."""
+        return self._node is not None and any(key in self._node for key in keys)
+
+    def key_where(self, key: str) -> Where:
+        """Give where this key stands; where the mapping starts, if it was left out."""
+        return self._where if self._node is None else self._node.key_where.get(key, self._where)
+
+    def value_where(self, key: str) -> Where:
+        """Give where this key's value starts; where the mapping starts, if it was left out."""
+        return self._where if self._node is None or key not in self._node else self._node[key].where
+
+    def text(self, key: str) -> str:
+        """Give this key's value as it was written, if it is one text; else an empty one."""
+        value = None if self._node is None else self._node.get(key)
+        return str(value) if isinstance(value, Text) else ""
+
+    def inner_keys(self, key: str) -> AnyMapping[str, Where]:
+        """Give where each key of the mapping that stands under this key is."""
+        value = None if self._node is None else self._node.get(key)
+        return value.key_where if isinstance(value, Mapping) else {}
+
+    @property
+    def unknown_keys(self) -> bool:
+        """Whether keys were written that the language does not have."""
+        return self._node is not None and any(key not in type(self).model_fields for key in self._node)
+
+    @classmethod
+    def later(cls) -> tuple[str, ...]:
+        """Give the keys that are not supported yet."""
+        return tuple(
+            name for name, field in cls.model_fields.items() if any(isinstance(each, Later) for each in field.metadata)
+        )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if not is_node(value):
+            return handler(value)
+        if is_wrong(info, value, cls.what, Mapping):
+            return cls._harmless(value)
+        assert isinstance(value, Mapping)
+        model = handler(cls._checked(value, report_of(info)))
+        model._where, model._node = value.where, value
+        return model
+
+    @classmethod
+    def _harmless(cls, node: object) -> Self:
+        made = cls.model_construct()
+        made._where, made._is_wrong = getattr(node, "where", NOWHERE), True
+        return made
+
+    @classmethod
+    def _checked(cls, node: Mapping, report: Report) -> dict[str, object]:
+        """Give the entries that there is a field for; report the others, and what is missing."""
+        later = cls.later()
+        for key, where in node.key_where.items():
+            if key in later:
+                report.error(where, f"{key}: not supported yet")
+            elif key not in cls.model_fields:
+                report.error(where, f"unknown key {quoted(key)} in {cls.what}{cls._hint(key, report)}")
+        if not any(key in later for key in node):
+            for key in cls.required:
+                if key not in node:
+                    report.error(node.where, f"{cls.what} needs the key {quoted(key)}")
+        return {key: value for key, value in node.items() if key in cls.model_fields and key not in later}
+
+    @classmethod
+    def _hint(cls, key: str, report: Report) -> str:
+        if key in cls.elsewhere:
+            return f"; {cls.elsewhere[key]}"
+        near = report.near(key, cls.model_fields)
+        now = [name for name in cls.model_fields if name not in cls.later()]
+        return near or f"; its keys are {listed(now, 'and')}"
