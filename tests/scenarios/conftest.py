@@ -10,7 +10,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,19 +66,33 @@ def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture
-def start_daemon(tmp_path: Path, mark: str) -> Iterator[StartDaemon]:
-    """Give what starts the product."""
+@contextmanager
+def _starter(folder: Path, mark: str) -> Iterator[StartDaemon]:
+    """Give what starts the product in folders below `folder`, and stop what it started."""
     with ExitStack() as stack:
 
         def start(routes: str, *, argv: Argv = by_run, **more: Any) -> Daemon:
-            folder = tmp_path / f"daemon{len(list(tmp_path.glob('daemon*')))}"
-            folder.mkdir()
-            daemon = Daemon(routes, folder, mark, argv=argv, **more)
+            place = folder / f"daemon{len(list(folder.glob('daemon*')))}"
+            place.mkdir()
+            daemon = Daemon(routes, place, mark, argv=argv, **more)
             stack.callback(lambda: print(daemon.report()))  # shown by pytest where the test failed
             stack.callback(_stop, daemon)
             return daemon
 
+        yield start
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path, mark: str) -> Iterator[StartDaemon]:
+    """Give what starts the product for one test."""
+    with _starter(tmp_path, mark) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared_daemon(tmp_path_factory: pytest.TempPathFactory, mark: str) -> Iterator[StartDaemon]:
+    """Give what starts the product once for the tables of a module."""
+    with _starter(tmp_path_factory.mktemp("shared"), mark) as start:
         yield start
 
 

@@ -6,13 +6,16 @@ Rule: each row of tests/support/faults.py, seen from a client that reads bytes.
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 
 import pytest
 
 from tests.support import faults
 from tests.support.addresses import HOST, free_port
 from tests.support.backend import Connection
-from tests.support.messages import Gone
+from tests.support.daemon import Daemon
+from tests.support.messages import Gone, Response
+from tests.support.raw_client import RawClient
 from tests.support.waiting import until
 
 GET = b"GET /page HTTP/1.1\r\nHost: app.test\r\n\r\n"
@@ -30,46 +33,62 @@ def cause_of(status: str | None) -> str:
     return next((part.removeprefix("error=") for part in parameters if part.startswith("error=")), "")
 
 
+@pytest.fixture(scope="module")
+def daemon(start_shared_daemon):
+    """One daemon with a host for each row, and for each row its backend."""
+    with ExitStack() as stack:
+        rows = faults.CUT + faults.REFUSED + faults.ACCEPTED
+        hosts = [f"  {row.name}.test: {stack.enter_context(Backend(row.script)).url}\n" for row in rows]
+        yield start_shared_daemon("hosts:\n" + "".join(hosts))
+
+
+def ask_for(fault: faults.Fault) -> bytes:
+    """Make the request that meets this fault."""
+    return f"GET /page HTTP/1.1\r\nHost: {fault.name}.test\r\n\r\n".encode()
+
+
+def final(client: RawClient, request: bytes) -> Response:
+    """Ask, and read the response past interim ones."""
+    response = client.ask(request)
+    while response.status < 200:
+        response = client.response()
+    return response
+
+
+def causes(daemon: Daemon, fault: faults.Fault, count: int) -> list[str]:
+    """Wait for this row's entries in the access log and give their causes."""
+    return [entry["cause"] for entry in daemon.logged(count, host=f"{fault.name}.test")]
+
+
 @pytest.mark.parametrize("fault", named(faults.CUT))
-def test_an_answer_that_breaks_off_is_cut_for_the_client_too(start_daemon, play, fault):
-    """A response whose end did not come ends the client's connection within the body, and the log names the cause."""
-    daemon = start_daemon(f'hosts: {{"*": {play(fault.script).url}}}')
+def test_an_answer_that_breaks_off_is_cut_for_the_client_too(daemon, fault):
+    """A response whose end did not come ends the client's connection within it, and the log names the cause."""
     with daemon.connect() as client:
-        client.send(GET)
+        client.send(ask_for(fault))
         with pytest.raises(Gone):
             client.response()
-            assert client.end() == "reset"  # a body that a close ends is only told from a whole one by a reset
-            raise Gone("reset")
-    [entry] = daemon.logged()
-    assert entry["cause"] == fault.cause
+    assert causes(daemon, fault, 1) == [fault.cause]
 
 
 @pytest.mark.parametrize("fault", named(faults.REFUSED))
-def test_an_answer_that_is_none_becomes_an_error_of_ours(start_daemon, play, fault):
-    """A backend that closes or sends what is not HTTP gives a whole 502 that names the cause, and the connection goes on."""
-    daemon = start_daemon(f'hosts: {{"*": {play(fault.script).url}}}')
+def test_an_answer_that_is_none_becomes_an_error_of_ours(daemon, fault):
+    """A backend that closes or sends what is not HTTP gives a whole 502 with its cause, and the client stays."""
     with daemon.connect() as client:
         for _ in range(2):
-            response = client.ask(GET)
+            response = client.ask(ask_for(fault))
             assert response.status == fault.status
             assert cause_of(response.value("proxy-status")) == fault.cause
             assert b"SSH" not in response.body
-    assert [entry["cause"] for entry in daemon.logged(2)] == [fault.cause] * 2
+    assert causes(daemon, fault, 2) == [fault.cause] * 2
 
 
 @pytest.mark.parametrize("fault", named(faults.ACCEPTED))
-def test_an_odd_but_valid_answer_arrives_whole(start_daemon, play, fault):
+def test_an_odd_but_valid_answer_arrives_whole(daemon, fault):
     """What is unusual but allowed reaches the client complete, once."""
-    daemon = start_daemon(f'hosts: {{"*": {play(fault.script).url}}}')
     with daemon.connect() as client:
-        response = client.ask(GET)
-        while response.status < 200:
-            response = client.response()
-        assert (response.status, response.body) == (200, b"ok")
-        again = client.ask(GET)
-        while again.status < 200:
-            again = client.response()
-        assert (again.status, again.body) == (200, b"ok")
+        for _ in range(2):
+            response = final(client, ask_for(fault))
+            assert (response.status, response.body) == (200, b"ok")
 
 
 def test_a_backend_that_refuses_gives_502(start_daemon):

@@ -93,6 +93,12 @@ class Backend:
         """Every byte that any connection brought, in order of the connections."""
         return b"".join(connection.received for connection in self.connections)
 
+    def forget(self) -> None:
+        """Start `received` and `requests` anew, between two rows of a table."""
+        self.requests.clear()
+        for connection in self.connections:
+            connection.buffer.everything.clear()
+
     def all_ended(self) -> None:
         """Wait until every connection so far is over."""
         until(lambda: all(each.ended.is_set() for each in self.connections), "the backend's connections end")

@@ -118,10 +118,14 @@ class Daemon:
         lines = self.child.output.read_text().split("\n")
         return [json.loads(line) for line in lines[:-1] if line.startswith("{")]  # the last may be half a line
 
-    def logged(self, count: int = 1) -> list[Entry]:
-        """Wait until the access log has `count` entries, and give them all."""
-        until(lambda: len(self.access()) >= count, f"{count} entries in the access log")
-        return self.access()
+    def logged(self, count: int = 1, **wanted: object) -> list[Entry]:
+        """Wait until the access log has `count` entries with these values, and give them all."""
+
+        def found() -> list[Entry]:
+            return [entry for entry in self.access() if wanted.items() <= entry.items()]
+
+        until(lambda: len(found()) >= count, f"{count} entries in the access log with {wanted}")
+        return found()
 
     def memory(self) -> int:
         """Give its resident memory, in octets."""
