@@ -13,7 +13,8 @@ import re
 from txproxy.model.errors import HTTP_REQUEST_ERROR, ProxyError
 from txproxy.model.hostname import MAX_NAME, normalize_name
 
-_PORT = rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?+"
+# 1 to 65535 without a leading zero; the long alternatives first, as a possessive group does not go back.
+_PORT = rb"(?::(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]|[1-9][0-9]{0,3}))?+"
 _LABEL = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 # What clients send nearly always: lower case already, and no address (the last label starts with a letter).
 _USUAL = re.compile(rb"((?:" + _LABEL + rb"\.)*[a-z](?:[a-z0-9_-]{0,61}[a-z0-9_])?)" + _PORT)
