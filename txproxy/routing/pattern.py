@@ -172,6 +172,12 @@ class PathSet:
             return True
         return any(search(path) is not None for search in self._regexes)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What every one of the patterns captures, so that it is there whichever matches."""
+        each = [frozenset(pattern.regex.groupindex if pattern.regex is not None else ()) for pattern in self.patterns]
+        return frozenset.intersection(*each) if each else frozenset()
+
     def captures(self, path: str) -> dict[str, str]:
         """Give the captures of the first pattern that matches; empty if none does."""
         for pattern in self.patterns:

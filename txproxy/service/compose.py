@@ -1,0 +1,202 @@
+"""The composition root: from a config to a tree of resources that serves.
+
+Rule: whatever a route map says becomes objects in here and nowhere else, one function for each kind of
+leaf, so that `twistd`, `explain` and an embedding program serve the very same thing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from twisted.web.resource import IResource
+
+from txproxy.config.model import (
+    Config,
+    FilesLeaf,
+    ProxyLeaf,
+    RedirectLeaf,
+    ResourceLeaf,
+    RespondLeaf,
+    RouteConfig,
+    UpstreamConfig,
+    WsgiLeaf,
+)
+from txproxy.forwarding.frontend import Generation, RouteValue
+from txproxy.forwarding.leaves import Leaf, Redirect, Respond
+from txproxy.forwarding.proxy import ReverseProxyResource
+from txproxy.middleware.header_edits import BlockEdit, RequestHeaders, ResponseHeaders
+from txproxy.middleware.pipeline import EMPTY, Middleware, Pipeline
+from txproxy.policy.forwarded import FORWARDED, X_FORWARDED, Forwarding
+from txproxy.policy.rewrite import RedirectTemplate
+from txproxy.policy.trust import Trust
+from txproxy.reactor.deadlines import Deadlines
+from txproxy.routing.pattern import PathSet
+from txproxy.routing.table import Route, RouteTable
+from txproxy.upstream.pool import KeepAlive
+from txproxy.upstream.upstream import Backends, Upstream, UpstreamTimeouts
+
+
+class ComposeError(Exception):
+    """Something that the route map names cannot be had; `where` is where it is named."""
+
+    def __init__(self, where: object, message: str) -> None:
+        super().__init__(f"{where}: {message}")
+        self.where = where
+        self.message = message
+
+
+class Composer:
+    """Makes one `Generation`.
+
+    :param config: the route map.
+    :param reactor: Twisted's.
+    :param deadlines: the wheel.
+    :param backends: the live state of all backends, of earlier generations too.
+    """
+
+    def __init__(self, config: Config, reactor: Any, deadlines: Deadlines, backends: Backends) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._deadlines = deadlines
+        self._backends = backends
+        # Whoever may open a unix socket is on this machine: its clients are believed if loopback is.
+        networks = config.trusted_proxies
+        self.trust = Trust(networks, unix=any(network.is_loopback for network in networks))
+        self._forwarding: dict[frozenset[str], Forwarding] = {}
+        self._upstreams: dict[str, Upstream] = {}
+
+    def generation(self) -> Generation:
+        """Make all of it.
+
+        :raises ComposeError: code that the route map names cannot be imported.
+        """
+        self._upstreams = {name: self._upstream(one) for name, one in self._config.upstreams.items()}
+        routes = [self._route(route) for host in self._config.hosts.values() for route in host.routes]
+        table = RouteTable(routes, self._config.hosts)
+        self._backends.keep_only(backend for upstream in self._upstreams.values() for backend in upstream.backends)
+        return Generation(self._config, table, Forwarding((X_FORWARDED, FORWARDED), self.trust))
+
+    def _upstream(self, config: UpstreamConfig) -> Upstream:
+        keepalive = KeepAlive(config.keepalive.max_idle, config.keepalive.idle_timeout)
+        backends = [self._backends.get(config.name, backend, keepalive) for backend in config.backends]
+        times = config.timeouts
+        return Upstream(config.name, backends, UpstreamTimeouts(times.connect, times.response, times.idle))
+
+    def _route(self, config: RouteConfig) -> Route[RouteValue]:
+        leaf = self._leaf(config)
+        handle = leaf.handle if isinstance(leaf, Leaf | ReverseProxyResource) else self._bridge(leaf, config).handle
+        return Route(
+            config.name,
+            config.host,
+            RouteValue(leaf, handle, _pipeline(config)),
+            paths=config.paths,
+            methods=config.methods,
+            headers=config.headers,
+            query=config.query,
+            clients=config.clients,
+            where=config.where,
+            matcher_where=config.matcher_where,
+        )
+
+    def _leaf(self, config: RouteConfig) -> IResource:
+        made: Callable[[Any, RouteConfig], IResource] = self._KINDS[type(config.leaf)]
+        return made(self, config)
+
+    def _proxy(self, config: RouteConfig) -> IResource:
+        leaf = config.leaf
+        assert isinstance(leaf, ProxyLeaf)
+        upstream = self._upstreams[leaf.upstream]
+        own, common = config.timeouts, upstream.timeouts
+        return ReverseProxyResource(
+            path=leaf.base_path.encode("ascii"),
+            reactor=self._reactor,
+            upstream=upstream,
+            deadlines=self._deadlines,
+            strip_prefix=config.strip_prefix,
+            host_header=config.host_header,
+            forwarding=self._forwarding_of(config.forwarded),
+            max_body=self._max_body(config),
+            timeouts=UpstreamTimeouts(
+                common.connect if own.connect is None else own.connect,
+                common.response if own.response is None else own.response,
+                common.idle if own.idle is None else own.idle,
+            ),
+            tunnel_timeout=self._config.timeouts.tunnel,
+        )
+
+    def _redirect(self, config: RouteConfig) -> IResource:
+        leaf = config.leaf
+        assert isinstance(leaf, RedirectLeaf)
+        return Redirect(RedirectTemplate(leaf.to, PathSet(config.paths).names), leaf.status)
+
+    def _respond(self, config: RouteConfig) -> IResource:
+        leaf = config.leaf
+        assert isinstance(leaf, RespondLeaf)
+        return Respond(leaf.status, leaf.body, leaf.headers)
+
+    def _files(self, config: RouteConfig) -> IResource:
+        from txproxy.forwarding.files import Files
+
+        assert isinstance(config.leaf, FilesLeaf)
+        return Files(config.leaf.path)
+
+    def _wsgi(self, config: RouteConfig) -> IResource:
+        from twisted.web.wsgi import WSGIResource  # imports threads, which most maps do not need
+
+        assert isinstance(config.leaf, WsgiLeaf)
+        application = _imported(config.leaf.application, config.where)
+        if not callable(application):
+            raise ComposeError(config.where, f"{config.leaf.application} is not a WSGI application: it cannot be called")
+        return WSGIResource(self._reactor, self._reactor.getThreadPool(), application)  # type: ignore[no-any-return]
+
+    def _resource(self, config: RouteConfig) -> IResource:
+        assert isinstance(config.leaf, ResourceLeaf)
+        found = _imported(config.leaf.resource, config.where)
+        resource = found if IResource.providedBy(found) else found() if callable(found) else found
+        if not IResource.providedBy(resource):
+            raise ComposeError(config.where, f"{config.leaf.resource} is not a twisted.web resource")
+        return resource  # type: ignore[no-any-return]  # zope.interface is not typed
+
+    _KINDS = {  # noqa: RUF012 - never changed
+        ProxyLeaf: _proxy,
+        RedirectLeaf: _redirect,
+        RespondLeaf: _respond,
+        FilesLeaf: _files,
+        WsgiLeaf: _wsgi,
+        ResourceLeaf: _resource,
+    }
+
+    def _bridge(self, resource: IResource, config: RouteConfig) -> Any:
+        from txproxy.forwarding.bridge import Bridge
+
+        return Bridge(resource, max_body=self._max_body(config), strip_prefix=config.strip_prefix)
+
+    def _max_body(self, config: RouteConfig) -> int:
+        return self._config.limits.body if config.max_body is None else config.max_body
+
+    def _forwarding_of(self, kinds: frozenset[str]) -> Forwarding:
+        if kinds not in self._forwarding:
+            self._forwarding[kinds] = Forwarding(kinds, self.trust)
+        return self._forwarding[kinds]
+
+
+def _pipeline(config: RouteConfig) -> Pipeline:
+    middleware: list[Middleware] = []
+    if request := BlockEdit(config.request_headers.set, config.request_headers.add, config.request_headers.remove):
+        middleware.append(RequestHeaders(request))
+    if response := BlockEdit(config.response_headers.set, config.response_headers.add, config.response_headers.remove):
+        middleware.append(ResponseHeaders(response))
+    return Pipeline(middleware) if middleware else EMPTY
+
+
+def _imported(name: str, where: object) -> Any:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # the module is the user's: importing it may raise anything
+        raise ComposeError(where, f"cannot import {name}: {type(error).__name__}: {error}") from error
+    return found

@@ -1,0 +1,193 @@
+"""The daemon as a Twisted service: binds, serves, reopens logs, drains and stops.
+
+Rule: everything is made before anything is bound, and what is bound first stays bound until the end.
+The order of stopping is: no new connections, no new requests, the end of those in flight or of
+`timeouts.drain`, then the rest is cut.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from txproxy.config.model import Config
+from txproxy.forwarding.frontend import Frontend
+from txproxy.listeners.http import Connections, HttpFactory, bound_addresses, listen
+from txproxy.observability.access_log import AccessLog
+from txproxy.observability.counters import Counters
+from txproxy.observability.request_id import RequestIds
+from txproxy.protocols.http1.server import ServerSettings
+from txproxy.reactor.deadlines import Deadlines
+from txproxy.upstream.upstream import Backends
+
+from .compose import Composer
+
+
+class ProxyService(Service):
+    """Serves one route map.
+
+    :param config: the route map.
+    :param reactor: Twisted's.
+    :param own_signals: take SIGUSR1 and a second SIGTERM; not for a service inside of another program.
+    """
+
+    log = Logger()
+
+    def __init__(self, config: Config, reactor: Any, *, own_signals: bool = True) -> None:
+        self.setName("txproxy")
+        self._config = config
+        self._reactor = reactor
+        self._own_signals = own_signals
+        self.deadlines = Deadlines(reactor)
+        self.backends = Backends(reactor, self.deadlines)
+        self.counters = Counters()
+        composer = Composer(config, reactor, self.deadlines, self.backends)
+        self._is_trusted = composer.trust.is_trusted
+        self._access_log = _access_log(config, reactor)
+        generation = composer.generation()
+        self.frontend = Frontend(reactor, generation, self.counters, self._access_log, RequestIds(os.urandom))
+        self.connections = Connections(config.limits.connections)
+        limits, times = config.limits, config.timeouts
+        self._settings = ServerSettings(
+            deadlines=self.deadlines,
+            header_bytes=limits.header_bytes,
+            header_fields=limits.header_fields,
+            requests_per_connection=limits.requests_per_connection,
+            header_timeout=times.header,
+            keepalive_timeout=times.keepalive,
+            body_timeout=times.body,
+            write_timeout=times.write,
+        )
+        self._ports: list[IListeningPort] = []
+        self._flushing: Any = None
+        self._stopping = False
+
+    def privilegedStartService(self) -> None:
+        """Bind, while twistd may still have the rights to."""
+        self._bind()
+
+    def startService(self) -> None:
+        """Begin to serve."""
+        super().startService()
+        self._bind()  # under `twist` there is no privileged phase
+        self.deadlines.start()
+        self._flush()
+        if self._own_signals:
+            self._take_signals()
+        self.log.info("serving {hosts} hosts on {addresses}", hosts=len(self._config.hosts), addresses=", ".join(bound_addresses(self._ports)))
+
+    def stopService(self) -> Deferred[None]:
+        """Drain, then stop."""
+        super().stopService()
+        self._stopping = True
+        self._settings.draining = True
+        for port in self._ports:
+            port.stopListening()
+        waiting = len(self.connections.open)
+        drained: Deferred[None] = Deferred()
+        limit = self._reactor.callLater(self._config.timeouts.drain, self._cut, drained)
+
+        def emptied() -> None:
+            if limit.active():
+                limit.cancel()
+            if not drained.called:
+                drained.callback(None)
+
+        self.connections.drain(emptied)
+        if not drained.called:
+            self.log.info(
+                "stopping: {open} of {waiting} connections are busy; they have {drain:g} s (timeouts.drain)",
+                open=len(self.connections.open),
+                waiting=waiting,
+                drain=self._config.timeouts.drain,
+            )
+        return drained.addCallback(self._end)
+
+    # Inside.
+
+    def _bind(self) -> None:
+        if self._ports:
+            return
+        for address in self._config.listen:
+            factory = HttpFactory(self.frontend, self._settings, self.connections, address.address, self._is_trusted)
+            self._ports.append(listen(self._reactor, address, factory))
+
+    def _cut(self, drained: Deferred[None]) -> None:
+        self.log.warn("timeouts.drain is over: {open} connections are cut", open=len(self.connections.open))
+        self.connections.abort()
+        if not drained.called:
+            drained.callback(None)
+
+    def _end(self, result: None) -> Deferred[None]:
+        self.backends.close()
+        self.deadlines.stop()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        if self._access_log is not None:
+            self._access_log.close()
+        return succeed(None)
+
+    def _flush(self) -> None:
+        self._flushing = self._reactor.callLater(1.0, self._flush)
+        if self._access_log is not None:
+            self._access_log.flush()
+
+    def _take_signals(self) -> None:
+        """Take SIGUSR1, and the second SIGTERM, beside the handlers that Twisted has or will install."""
+        earlier = signal.getsignal(signal.SIGUSR1)
+
+        def rotated(number: int, frame: Any) -> None:
+            if callable(earlier):
+                earlier(number, frame)  # twistd's own: it rotates the file of --logfile
+            self._reactor.callFromThread(self._reopen)
+
+        signal.signal(signal.SIGUSR1, rotated)
+        self._reactor.callWhenRunning(self._watch_for_second, signal.SIGTERM)
+        self._reactor.callWhenRunning(self._watch_for_second, signal.SIGINT)
+
+    def _watch_for_second(self, number: int) -> None:
+        twisted_own = signal.getsignal(number)
+
+        def asked_to_stop(received: int, frame: Any) -> None:
+            if self._stopping:
+                # Nobody waits any more: not even for what the drain would still allow.
+                self._reactor.callFromThread(self._stop_now)
+            elif callable(twisted_own):
+                twisted_own(received, frame)
+
+        signal.signal(number, asked_to_stop)
+
+    def _stop_now(self) -> None:
+        self.log.warn("asked to stop a second time: {open} connections are cut", open=len(self.connections.open))
+        self.connections.abort()
+
+    def _reopen(self) -> None:
+        if self._access_log is not None:
+            self._access_log.reopen()
+
+
+def _access_log(config: Config, reactor: Any) -> AccessLog | None:
+    access = config.log.access
+    if access is None:
+        return None
+    return AccessLog(access.path, access.format, reactor)
+
+
+def warn_of_lost_log(config: Config, daemonized: bool) -> str | None:
+    """Say so if the access log would go nowhere: a daemon has no standard output."""
+    access = config.log.access
+    if daemonized and access is not None and access.path == "-":
+        return "the access log goes to standard output, which a daemon does not have: set log.access.path"
+    return None
+
+
+def standard_error(text: str) -> None:
+    """Write a line that must be seen before any log is open."""
+    sys.stderr.write(text + "\n")
