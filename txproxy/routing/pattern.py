@@ -65,7 +65,7 @@ class PathPattern:
         self.below = text.endswith("/*")
         body = text[1:-2] if self.below else text[1:]
         self.slash = not self.below and body.endswith("/")
-        parts = body.removesuffix("/").split("/") if body else []
+        parts = (body[:-1] if self.slash else body).split("/") if body else []
         self.steps = tuple(_step(part, text) for part in parts)
         names = [step.name for step in self.steps if isinstance(step, Capture)]
         if len(names) != len(set(names)):
