@@ -123,7 +123,9 @@ class Frontend:
 
     def tell(self, exchange: Exchange, error: ProxyError) -> None:
         """Write down why an exchange failed: what the client must not see stands here."""
-        level = LogLevel.warn if error.cause.status >= 500 else LogLevel.info
+        status = error.status
+        # Clients that leave and addresses that nobody has are every second's news: the access log has them.
+        level = LogLevel.warn if status >= 500 else LogLevel.debug if status in (404, 499) else LogLevel.info
         self.log.emit(
             level,
             "{cause}: {detail} [{method} {host}{target}, route {route}, backend {backend}, client {client}, request {request_id}]",

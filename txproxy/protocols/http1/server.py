@@ -282,8 +282,8 @@ class ServerConnection:
             if self._version >= 11:
                 self.transport.write(informational_head(head))
             return
-        if not self._decoder.complete and (self.waits_for_continue or self._decoder_is_dead):
-            self.closing = True  # the body may or may not come now: nobody can tell where the next request begins
+        if not self._decoder.complete and not self.closing:
+            self.closing = self._cannot_stay_open(end)
         bodiless = self._is_head or head.status in (204, 304)
         length: int | None = 0 if bodiless else head.content_length
         if end and length is None:
@@ -410,9 +410,12 @@ class ServerConnection:
         """Whether a request is under way."""
         return self._response != _SENT
 
-    @property
-    def _decoder_is_dead(self) -> bool:
-        return not self._decoder.keep_alive and not self._decoder.complete
+    def _cannot_stay_open(self, answered: bool) -> bool:
+        """Tell whether an answer that comes before the request is complete has to end the connection."""
+        if self.waits_for_continue or not self._decoder.keep_alive:
+            return True  # the body may or may not come now: nobody can tell where the next request begins
+        remaining = self._decoder.body_remaining
+        return answered and (remaining is None or remaining > LINGER_KEEP_BYTES)
 
     # Inside.
 
