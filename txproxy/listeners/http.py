@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from txproxy.forwarding.exchange import Client
 from txproxy.forwarding.frontend import Frontend
 from txproxy.protocols.http1.server import ServerConnection, ServerSettings
+from txproxy.reactor.tcp import listen_tcp
 
 
 class Connections:
@@ -115,7 +116,7 @@ def listen(reactor: Any, address: Any, factory: HttpFactory) -> IListeningPort:
     :raises twisted.internet.error.CannotListenError: it is taken, or not ours to bind.
     """
     if address.kind == "tcp":
-        port = reactor.listenTCP(address.port, factory, backlog=BACKLOG, interface=address.host)
+        port = listen_tcp(reactor, address.port, factory, BACKLOG, address.host)
     else:
         _remove_stale_socket(address.path)
         mode = 0o666 if address.mode is None else address.mode

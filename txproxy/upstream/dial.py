@@ -24,6 +24,7 @@ from txproxy.model.errors import (
     DNS_TIMEOUT,
     ProxyError,
 )
+from txproxy.reactor.tcp import connect_tcp
 
 
 class Address(Protocol):
@@ -94,7 +95,7 @@ class Dial:
             reactor.nameResolver.resolveHostName(_Addresses(self), address.host, address.port)
 
     def _connect(self, host: str) -> None:
-        self._connector = self._reactor.connectTCP(host, self._address.port, _Attempt(self), timeout=None)
+        self._connector = connect_tcp(self._reactor, host, self._address.port, _Attempt(self))
 
     def resolving(self, resolution: IHostResolution) -> None:
         """The name is being looked up."""
