@@ -5,6 +5,7 @@ map, however wrong, makes anything in here raise.
 """
 
 from .loading import Loaded, load, load_text, load_value
+from .manual import reference
 from .model import (
     BackendConfig,
     Config,
@@ -22,6 +23,7 @@ from .model import (
     WsgiLeaf,
 )
 from .problem import Problem, Where
+from .schema import json_schema
 from .settings import AccessLog, HeaderEdits, KeepAlive, Limits, Log, Timeouts, UpstreamTimeouts
 
 __all__ = [
@@ -49,7 +51,9 @@ __all__ = [
     "UpstreamTimeouts",
     "Where",
     "WsgiLeaf",
+    "json_schema",
     "load",
     "load_text",
     "load_value",
+    "reference",
 ]

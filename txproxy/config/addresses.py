@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
 from txproxy.model.hostname import normalize_name
+
 from .problem import nearest, quoted
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
@@ -52,7 +53,8 @@ def listen_address(text: str, directory: str) -> Address:
         ip_address(host)
     except ValueError:
         raise ValueError(
-            f"{quoted(host)} is not an IP address; listen on 0.0.0.0 (all IPv4), [::] (all IPv6) or 127.0.0.1, and name hosts under 'hosts'"
+            f"{quoted(host)} is not an IP address; listen on 0.0.0.0 (all IPv4), [::] (all IPv6) or 127.0.0.1, and "
+            "name hosts under 'hosts'"
         ) from None
     return Address("tcp", host, port, authority=_joined(host, port))
 
@@ -98,7 +100,8 @@ def _split_scheme(text: str, later: tuple[str, ...], example: str) -> tuple[str,
     if scheme in later:
         raise ValueError(f"{scheme}: not supported yet")
     near = nearest(scheme, ("http", "http+unix", *later))
-    raise ValueError(f"{quoted(scheme)} is not a scheme that works here; {f'did you mean {quoted(near)}?' if near else f'write {example}'}")
+    hint = f"did you mean {quoted(near)}?" if near else f"write {example}"
+    raise ValueError(f"{quoted(scheme)} is not a scheme that works here; {hint}")
 
 
 def _with_scheme(text: str, example: str) -> str:
@@ -115,14 +118,21 @@ def _split_authority(text: str, rest: str) -> tuple[str, str]:
     assert found is not None
     authority, tail = found[1], found[2]
     if "@" in authority:
-        raise ValueError("a user name or password in a URL is not sent to anyone; take it out (see request_headers for Authorization)")
+        raise ValueError(
+            "a user name or password in a URL is not sent to anyone; take it out (see request_headers for "
+            "Authorization)"
+        )
     return authority, tail
 
 
 def _host_port(text: str, authority: str, low: int) -> tuple[str, int]:
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", authority)
     if found is None:
-        hint = f"; write an IPv6 address in brackets: [{authority}]" if authority.count(":") > 1 and "[" not in authority else ""
+        hint = (
+            f"; write an IPv6 address in brackets: [{authority}]"
+            if authority.count(":") > 1 and "[" not in authority
+            else ""
+        )
         raise ValueError(f"{quoted(authority)} is not a host and port{hint}")
     name, port = found[1], found[2]
     if not name:
@@ -147,5 +157,7 @@ def _unix(rest: str, directory: str) -> Address:
         raise ValueError(f"{quoted(path)} is not the path of a socket")
     full = os.path.normpath(os.path.join(directory, path))
     if len(os.fsencode(full)) > _MAX_SOCKET_PATH:
-        raise ValueError(f"the path {quoted(full)} is longer than the {_MAX_SOCKET_PATH} octets that a socket's path can have")
+        raise ValueError(
+            f"the path {quoted(full)} is longer than the {_MAX_SOCKET_PATH} octets that a socket's path can have"
+        )
     return Address("unix", path=full, authority="localhost")

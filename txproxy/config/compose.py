@@ -21,7 +21,9 @@ MAX_DEPTH = 40
 MAX_NODES = 2_000_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE = "tag:yaml.org,2002:"
-_PLAIN_TAGS = frozenset({None, "!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge"))})
+_PLAIN_TAGS = frozenset(
+    {None, "!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge"))}
+)
 
 
 class TooLarge(Exception):
@@ -52,7 +54,12 @@ class Composer:
     """Builds the tree of one document."""
 
     def __init__(
-        self, file: str, report: Report, environ: Environ[str, str], budget: Budget, include: Callable[[str, Where], Node]
+        self,
+        file: str,
+        report: Report,
+        environ: Environ[str, str],
+        budget: Budget,
+        include: Callable[[str, Where], Node],
     ) -> None:
         self._file = file
         self._report = report
@@ -76,7 +83,9 @@ class Composer:
         next(events)  # the end of the document
         more = next(events)
         if not isinstance(more, yaml.StreamEndEvent):
-            self._report.error(self._where(more), "a second YAML document starts here; a route map is one document (remove the '---')")
+            self._report.error(
+                self._where(more), "a second YAML document starts here; a route map is one document (remove the '---')"
+            )
         return root
 
     def _where(self, event: yaml.Event) -> Where:
@@ -117,7 +126,7 @@ class Composer:
             return Broken(where)
         if name not in self._anchors:
             hint = self._report.near(name, self._anchors)
-            quote = "" if hint else '; if no alias is meant, put the text in quotes'
+            quote = "" if hint else "; if no alias is meant, put the text in quotes"
             self._report.error(where, f"no anchor &{name} stands above{hint}{quote}")
             return Broken(where)
         node, weight = self._anchors[name]
@@ -141,7 +150,9 @@ class Composer:
 
     def _unknown_tag(self, tag: str | None, where: Where) -> Node:
         name = (tag or "").replace(_CORE, "!!")
-        self._report.error(where, f"the tag {name} is not known here{self._report.near(name, ['!include'])}; only !include is")
+        self._report.error(
+            where, f"the tag {name} is not known here{self._report.near(name, ['!include'])}; only !include is"
+        )
         return Broken(where)
 
     def _sequence(self, where: Where, events: Iterator[yaml.Event], depth: int) -> Sequence:

@@ -28,29 +28,34 @@ class Destination:
     base_path: str = ""
 
 
-UrlText = Annotated[str, Field(pattern=r"^(https?://|https?\+unix:|h2c://)", examples=["http://127.0.0.1:8000"])]
-NameText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="The name of an upstream.")]
+_URL = r"^(https?://|https?\+unix:|h2c://)|\$\{"
+UrlText = Annotated[str, Field(pattern=_URL, examples=["http://127.0.0.1:8000"])]
+NameText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$|\$\{", description="The name of an upstream.")]
 Share = Annotated[int, Field(ge=0, le=100)]
-Split = Annotated[dict[str, Share], Field(description="Shares of the requests for several upstreams (not supported yet).")]
-DestinationForms = NameText | UrlText | list[UrlText] | Split
+Split = Annotated[
+    dict[str, Share], Field(description="Shares of the requests for several upstreams (not supported yet).")
+]
+PlaceForms = NameText | UrlText | list[UrlText]
+DestinationForms = PlaceForms | Split
 
 
 def backend(text: str, directory: str) -> BackendConfig:
     """Read the URL of a backend, which has no path."""
     made, path = _backend(text, directory)
     if path:
-        raise ValueError(f"{quoted(text)} has a path; backends are only addresses, so put the path on the URL of a route's `proxy`")
+        raise ValueError(
+            f"{quoted(text)} has a path; backends are only addresses, so put the path on the URL of a route's `proxy`"
+        )
     return made
 
 
-_WRONG = BackendConfig(url="http://127.0.0.1", kind="tcp", host="127.0.0.1", port=80, authority="127.0.0.1")
 BackendUrl = Annotated[
-    BackendConfig,
+    BackendConfig | None,
     Scalar(
         backend,
-        _WRONG,
+        None,
         "a URL such as http://127.0.0.1:8000",
-        {"type": "string", "pattern": r"^(https?://|https?\+unix:|h2c://)", "examples": ["http://127.0.0.1:8000"]},
+        {"type": "string", "pattern": _URL, "examples": ["http://127.0.0.1:8000"]},
         rooted=True,
     ),
 ]
@@ -95,7 +100,9 @@ def _single(text: Text, info: ValidationInfo) -> Destination:
     try:
         return Destination(text.where, name=str(values.upstream_name(text)))
     except ValueError as error:
-        complain(info, text.where, f"{error}" if text else "the text is empty; expected a URL, or the name of an upstream")
+        complain(
+            info, text.where, f"{error}" if text else "the text is empty; expected a URL, or the name of an upstream"
+        )
         return Destination(text.where)
 
 
@@ -113,7 +120,9 @@ def _several(nodes: list[Node], info: ValidationInfo) -> Destination:
             continue
         try:
             if not looks_like_url(node) and len(nodes) > 1:
-                raise ValueError(f"{quoted(node)} is not a URL; a list holds URLs, the name of an upstream stands alone")
+                raise ValueError(
+                    f"{quoted(node)} is not a URL; a list holds URLs, the name of an upstream stands alone"
+                )
             made, path = _backend(node, report_of(info).directory(node.where))
         except ValueError as error:
             complain(info, node.where, str(error))
@@ -121,7 +130,12 @@ def _several(nodes: list[Node], info: ValidationInfo) -> Destination:
         if made in backends:
             complain(info, node.where, f"{quoted(node)} is in this list twice")
         elif paths and path != paths[0]:
-            complain(info, node.where, f"the path {quoted(path or '/')} is not that of the first URL, {quoted(paths[0] or '/')}; all URLs of one list need the same")
+            complain(
+                info,
+                node.where,
+                f"the path {quoted(path or '/')} is not that of the first URL, {quoted(paths[0] or '/')}; "
+                "all URLs of one list need the same",
+            )
         backends.append(made)
         paths.append(path)
     complete = len(backends) == len(nodes)

@@ -31,7 +31,10 @@ def expanded(text: str, environ: Mapping[str, str]) -> str:
             return "${"
         if name is None:
             rest = text[found.start() : found.start() + 40]
-            raise ValueError(f"{quoted(rest)} is not a reference such as ${{NAME}} or ${{NAME:-default}}; write $${{ for a literal ${{")
+            raise ValueError(
+                f"{quoted(rest)} is not a reference such as ${{NAME}} or ${{NAME:-default}}; write "
+                f"$${{ for a literal ${{"
+            )
         if default is not None:
             return environ.get(name) or default
         if name in environ:

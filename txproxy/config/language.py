@@ -20,7 +20,7 @@ from .destinations import BackendUrl, UrlText, short
 from .problem import quoted
 from .reading import NotYet, OneOrMore, Scalar, Table, Written, complain
 from .routes import HostEntry, HostForms, host_value
-from .settings import FieldValue, KeepAlive, Limits, Log, Networks, Timeouts, UpstreamTimeouts, words
+from .settings import FieldValue, KeepAlive, Limits, Log, Network, Timeouts, UpstreamTimeouts, words
 from .tree import Mapping
 
 _LISTEN_SCHEMA: dict[str, Any] = {
@@ -38,19 +38,29 @@ class ListenEntry(Written):
     what: ClassVar[str] = "a listener"
     required: ClassVar[tuple[str, ...]] = ("address",)
     address: Annotated[
-        Address, Scalar(listen_address, _NO_ADDRESS, "an address such as http://0.0.0.0:80", _LISTEN_SCHEMA, rooted=True)
+        Address,
+        Scalar(listen_address, _NO_ADDRESS, "an address such as http://0.0.0.0:80", _LISTEN_SCHEMA, rooted=True),
     ] = Field(
-        _NO_ADDRESS,
-        description="`http://ADDRESS:PORT` (an IP address; port 80 unless given, 0 for any free one) or `http+unix:PATH`. "
+        default=_NO_ADDRESS,
+        description="`http://ADDRESS:PORT` (an IP address; port 80 unless given, 0 for any free one) or "
+        "`http+unix:PATH`. "
         "`https://`, `https+unix:`, `http+systemd:` and `https+systemd:` are not supported yet.",
     )
-    mode: Annotated[int | None, Scalar(values.file_mode, None, 'a file mode such as "0660"', _MODE_SCHEMA, "{:04o}".format)] = Field(
-        None, description='Permissions of a Unix socket\'s file, four octal digits such as "0660"; as the umask has it unless given.'
+    mode: Annotated[
+        int | None, Scalar(values.file_mode, None, 'a file mode such as "0660"', _MODE_SCHEMA, "{:04o}".format)
+    ] = Field(
+        default=None,
+        description='Permissions of a Unix socket\'s file, four octal digits such as "0660"; as the umask has it '
+        "unless given.",
     )
     proxy_protocol: NotYet = Field(
-        None, description="PROXY protocol, versions 1 and 2, read from the clients in `from` and required of them, within `timeout`."
+        default=None,
+        description="PROXY protocol, versions 1 and 2, read from the clients in `from` and required of them, within "
+        "`timeout`.",
     )
-    redirect_plain_http: NotYet = Field(None, description="Plain HTTP that arrives on this https listener is redirected to https.")
+    redirect_plain_http: NotYet = Field(
+        default=None, description="Plain HTTP that arrives on this https listener is redirected to https."
+    )
 
 
 class BackendEntry(Written):
@@ -58,12 +68,13 @@ class BackendEntry(Written):
 
     what: ClassVar[str] = "a backend"
     required: ClassVar[tuple[str, ...]] = ("url",)
-    url: BackendUrl | None = Field(
-        None, description="`http://HOST:PORT` (port 80 unless given) or `http+unix:PATH`. `https://` is not supported yet."
+    url: BackendUrl = Field(
+        default=None,
+        description="`http://HOST:PORT` (port 80 unless given) or `http+unix:PATH`. `https://` is not supported yet.",
     )
-    weight: NotYet = Field(None, description="Share of the requests, beside the weights of the other backends.")
-    max_connections: NotYet = Field(None, description="Connections to this backend at one time.")
-    backup: NotYet = Field(None, description="Used only when no other backend is available.")
+    weight: NotYet = Field(default=None, description="Share of the requests, beside the weights of the other backends.")
+    max_connections: NotYet = Field(default=None, description="Connections to this backend at one time.")
+    backup: NotYet = Field(default=None, description="Used only when no other backend is available.")
 
 
 _LATER_BALANCE = ("least_requests", "random", "power_of_two", "first", "hash")
@@ -82,41 +93,47 @@ class UpstreamEntry(Written):
 
     what: ClassVar[str] = "an upstream"
     required: ClassVar[tuple[str, ...]] = ("backends",)
+    instead: ClassVar[dict[str, str]] = {"backends": "discover"}
     elsewhere: ClassVar[dict[str, str]] = {"url": "write `backends: [URL]`", "proxy": "write `backends: [URL]`"}
     backends: Annotated[
         tuple[
-            Annotated[BackendEntry, BeforeValidator(lambda value: short("url", value), json_schema_input_type=UrlText | BackendEntry)],
+            Annotated[
+                BackendEntry,
+                BeforeValidator(lambda value: short("url", value), json_schema_input_type=UrlText | BackendEntry),
+            ],
             ...,
         ],
         OneOrMore("a list of URLs", some=True),
-    ] = Field((), description="The addresses that requests are spread over.")
+    ] = Field(default=(), description="The addresses that requests are spread over.")
     balance: Annotated[
         Literal["round_robin"],
-        BeforeValidator(_balance, json_schema_input_type=Literal["round_robin", *_LATER_BALANCE] | dict[Literal["hash"], str]),  # type: ignore[valid-type]
+        BeforeValidator(
+            _balance, json_schema_input_type=Literal["round_robin", *_LATER_BALANCE] | dict[Literal["hash"], str]
+        ),
     ] = Field(
-        "round_robin",
+        default="round_robin",
         description="How a backend is chosen: in turn. `least_requests`, `random`, `power_of_two`, `first`, `hash` and "
         "`{hash: KEY}` are not supported yet.",
     )
-    timeouts: UpstreamTimeouts = Field(UpstreamTimeouts(), description="Waiting for a backend.")
-    keepalive: KeepAlive = Field(KeepAlive(), description="Connections that are kept open between requests.")
-    sticky: NotYet = Field(None, description="A signed cookie keeps a client on its backend.")
-    health: NotYet = Field(None, description="Active checks of each backend.")
-    eject: NotYet = Field(None, description="A backend that fails several requests is left out for a while.")
-    retries: NotYet = Field(None, description="How often, and after which failures, a request is tried again.")
-    queue: NotYet = Field(None, description="Requests that wait when every backend is at `max_connections`.")
-    slow_start: NotYet = Field(None, description="How long a backend that comes back gets less than its share.")
-    tls: NotYet = Field(None, description="TLS to the backends: certificates, server name.")
-    http: NotYet = Field(None, description="Version of HTTP to the backends; 1.1 for now.")
-    discover: NotYet = Field(None, description="Backends taken from DNS, A/AAAA or SRV.")
-    refresh: NotYet = Field(None, description="How often `discover` asks again.")
+    timeouts: UpstreamTimeouts = Field(default=UpstreamTimeouts(), description="Waiting for a backend.")
+    keepalive: KeepAlive = Field(default=KeepAlive(), description="Connections that are kept open between requests.")
+    sticky: NotYet = Field(default=None, description="A signed cookie keeps a client on its backend.")
+    health: NotYet = Field(default=None, description="Active checks of each backend.")
+    eject: NotYet = Field(default=None, description="A backend that fails several requests is left out for a while.")
+    retries: NotYet = Field(default=None, description="How often, and after which failures, a request is tried again.")
+    queue: NotYet = Field(default=None, description="Requests that wait when every backend is at `max_connections`.")
+    slow_start: NotYet = Field(default=None, description="How long a backend that comes back gets less than its share.")
+    tls: NotYet = Field(default=None, description="TLS to the backends: certificates, server name.")
+    http: NotYet = Field(default=None, description="Version of HTTP to the backends; 1.1 for now.")
+    discover: NotYet = Field(default=None, description="Backends taken from DNS, A/AAAA or SRV.")
+    refresh: NotYet = Field(default=None, description="How often `discover` asks again.")
 
 
 def _request(text: str) -> str:
     method, space, url = text.partition(" ")
     url = url.strip()
     if not space or not url:
-        raise ValueError(f"{quoted(text)} is not a method and a URL, such as \"GET http://app.example.com/\"")
+        raise ValueError(f'{quoted(text)} is not a method and a URL, such as "GET http://app.example.com/"')
     values.method(method)
     if not re.match(r"https?://", url) or re.search(r"[\x00-\x20\x7f]", url):
         raise ValueError(f"{quoted(url)} is not a whole URL; begin with http:// or https:// and the host")
@@ -143,22 +160,24 @@ class TestEntry(Written):
     what: ClassVar[str] = "a test"
     required: ClassVar[tuple[str, ...]] = ("request",)
     request: Annotated[str, Scalar(_request, "GET http://localhost/", "a method and a URL")] = Field(
-        "GET http://localhost/", description="Method and URL, such as `GET https://app.example.com/`."
+        default="GET http://localhost/", description="Method and URL, such as `GET https://app.example.com/`."
     )
-    headers: Annotated[dict[str, FieldValue], Table("a mapping of header fields", values.field_name, any_case=True)] = Field(
-        {}, description="Header fields that the request has."
+    headers: Annotated[dict[str, FieldValue], Table("a mapping of header fields", values.field_name, any_case=True)] = (
+        Field(default={}, description="Header fields that the request has.")
     )
-    route: Annotated[str | None, _TEXT] = Field(None, description="Name of the route that must be chosen.")
-    upstream: Annotated[str | None, _TEXT] = Field(None, description="Name of the upstream, or the URL, that it must go to.")
-    path: Annotated[str | None, _TEXT] = Field(None, description="Path, with query, that the backend must see.")
-    redirect: Annotated[str | None, _TEXT] = Field(None, description="URL that the client must be sent to.")
-    status: Annotated[int | None, Scalar(_test_status, None, "a status", {"type": "integer", "minimum": 100, "maximum": 599})] = Field(
-        None, description="Status that txproxy itself must answer with."
+    route: Annotated[str | None, _TEXT] = Field(default=None, description="Name of the route that must be chosen.")
+    upstream: Annotated[str | None, _TEXT] = Field(
+        default=None, description="Name of the upstream, or the URL, that it must go to."
     )
+    path: Annotated[str | None, _TEXT] = Field(default=None, description="Path, with query, that the backend must see.")
+    redirect: Annotated[str | None, _TEXT] = Field(default=None, description="URL that the client must be sent to.")
+    status: Annotated[
+        int | None, Scalar(_test_status, None, "a status", {"type": "integer", "minimum": 100, "maximum": 599})
+    ] = Field(default=None, description="Status that txproxy itself must answer with.")
 
 
 def _workers(text: str) -> int:
-    if text == "auto" or (text.isascii() and text.isdigit() and 1 < int(text[:9])):
+    if text == "auto" or (text.isascii() and text.isdigit() and int(text[:9]) > 1):
         raise ValueError(f"{text[:9]}: not supported yet; write 1 or leave it out")
     return values.number(1, 1)(text)
 
@@ -178,36 +197,44 @@ class RouteMap(Written):
     }
     listen: Annotated[
         tuple[
-            Annotated[ListenEntry, BeforeValidator(lambda value: short("address", value), json_schema_input_type=str | ListenEntry)],
+            Annotated[
+                ListenEntry,
+                BeforeValidator(lambda value: short("address", value), json_schema_input_type=str | ListenEntry),
+            ],
             ...,
         ],
         OneOrMore("a list of addresses such as http://0.0.0.0:80", some=True),
-    ] = Field((), description="Where HTTP clients connect; `http://127.0.0.1:8080` unless given.")
-    tls: NotYet = Field(None, description="Certificates, and how TLS is spoken with clients.")
-    upstreams: Annotated[dict[str, UpstreamEntry], Table("a mapping of names to upstreams", values.upstream_name)] = Field(
-        {}, description="Named groups of backends."
+    ] = Field(default=(), description="Where HTTP clients connect; `http://127.0.0.1:8080` unless given.")
+    tls: NotYet = Field(default=None, description="Certificates, and how TLS is spoken with clients.")
+    upstreams: Annotated[dict[str, UpstreamEntry], Table("a mapping of names to upstreams", values.upstream_name)] = (
+        Field(default={}, description="Named groups of backends.")
     )
     hosts: Annotated[
         dict[str, Annotated[HostEntry, PlainValidator(host_value, json_schema_input_type=HostForms)]],
         Table("a mapping of hosts to where their requests go", patterns.host_pattern),
     ] = Field(
-        {},
-        description="Hosts, and where their requests go. A host is a name, an IP address, `*.name` (exactly one label more), `**.name` "
+        default={},
+        description="Hosts, and where their requests go. A host is a name, an IP address, `*.name` (exactly one label "
+        "more), `**.name` "
         "(any number of labels more) or `*` (all that nothing else matches); the most specific one wins.",
     )
-    streams: NotYet = Field(None, description="Everything that is not HTTP: TCP, TLS by server name, UDP.")
-    state: NotYet = Field(None, description="Directory for keys, certificates and accounts.")
-    reload: NotYet = Field(None, description="Whether to reload when this file or an included one changes.")
-    trusted_proxies: Networks = Field(
-        (), description="Addresses or networks of proxies whose X-Forwarded-* and Forwarded are believed, read from right to left."
+    streams: NotYet = Field(default=None, description="Everything that is not HTTP: TCP, TLS by server name, UDP.")
+    state: NotYet = Field(default=None, description="Directory for keys, certificates and accounts.")
+    reload: NotYet = Field(default=None, description="Whether to reload when this file or an included one changes.")
+    trusted_proxies: Annotated[tuple[Network, ...], OneOrMore("a list of IP addresses or networks")] = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-* and Forwarded are believed, read from right "
+        "to left.",
     )
-    limits: Limits = Field(Limits(), description="Bounds on what one client, or all together, can take.")
-    timeouts: Timeouts = Field(Timeouts(), description="How long to wait for clients.")
+    limits: Limits = Field(default=Limits(), description="Bounds on what one client, or all together, can take.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for clients.")
     workers: Annotated[int, Scalar(_workers, 1, "1", _WORKERS_SCHEMA)] = Field(
-        1, description="Number of processes; more than 1, or `auto`, one a core, is not supported yet."
+        default=1, description="Number of processes; more than 1, or `auto`, one a core, is not supported yet."
     )
-    log: Log = Field(Log(), description="What is written down.")
-    admin: NotYet = Field(None, description="Read-only views, metrics, drain and reload, on an address of their own.")
+    log: Log = Field(default=Log(), description="What is written down.")
+    admin: NotYet = Field(
+        default=None, description="Read-only views, metrics, drain and reload, on an address of their own."
+    )
     tests: Annotated[tuple[TestEntry, ...], OneOrMore("a list of tests")] = Field(
-        (), description="Requests and what is expected of them; run by `txproxy check`."
+        default=(), description="Requests and what is expected of them; run by `txproxy check`."
     )

@@ -16,14 +16,14 @@ from .problem import Report, listed, nearest, quoted
 from .routes import LEAVES, RouteEntry
 from .settings import HeaderEdits
 
-_APPLICATIONS = ("proxy", "wsgi", "resource")
+_PASSED_ON = ("proxy", "files", "wsgi", "resource")
 # Keys that mean something to some leaves only.
 _ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "strip_prefix": ("proxy",),
+    "strip_prefix": _PASSED_ON,
     "host_header": ("proxy",),
     "timeouts": ("proxy",),
-    "request_headers": _APPLICATIONS,
-    "forwarded": _APPLICATIONS,
+    "request_headers": _PASSED_ON,
+    "forwarded": ("proxy",),
 }
 _NOTHING = RespondLeaf(status=404)
 _BODILESS = (204, 205, 304)
@@ -43,7 +43,10 @@ def leaf_of(route: RouteEntry, report: Report, upstream: Callable[[Destination],
     kind = present[0]
     for other in present[1:]:
         line = route.key_where(kind).line
-        report.error(route.key_where(other), f"{other}: a route does one thing, and this one has {kind} (line {line}) already; remove one")
+        report.error(
+            route.key_where(other),
+            f"{other}: a route does one thing, and this one has {kind} (line {line}) already; remove one",
+        )
     if len(present) == 1:
         _check_keys(kind, route, report)
     return _made(kind, route, report, upstream)
@@ -52,7 +55,9 @@ def leaf_of(route: RouteEntry, report: Report, upstream: Callable[[Destination],
 def _check_keys(kind: str, route: RouteEntry, report: Report) -> None:
     for key, leaves in _ONLY_FOR.items():
         if route.has(key) and kind not in leaves:
-            report.error(route.key_where(key), f"{key}: has no effect with {kind}, only with {listed(leaves)}; remove it")
+            report.error(
+                route.key_where(key), f"{key}: has no effect with {kind}, only with {listed(leaves)}; remove it"
+            )
 
 
 def _made(kind: str, route: RouteEntry, report: Report, upstream: Callable[[Destination], str]) -> Leaf:
@@ -63,7 +68,10 @@ def _made(kind: str, route: RouteEntry, report: Report, upstream: Callable[[Dest
     if route.respond is not None:
         answer = route.respond
         if answer.status in _BODILESS and answer.body:
-            report.error(answer.value_where("body"), f"body: an answer with status {answer.status} has no body; remove one of the two")
+            report.error(
+                answer.value_where("body"),
+                f"body: an answer with status {answer.status} has no body; remove one of the two",
+            )
         return RespondLeaf(status=answer.status, body=answer.body, headers=answer.headers)
     if kind == "files":
         return FilesLeaf(path=route.files or "/")
@@ -95,11 +103,14 @@ def check_details(route: RouteEntry, report: Report) -> None:
     for method in route.methods:
         near = None if method in values.METHODS else nearest(method, values.METHODS)
         if near:
-            report.warning(route.value_where("methods"), f"methods: {quoted(method)} is no standard method; did you mean {near}?")
+            report.warning(
+                route.value_where("methods"), f"methods: {quoted(method)} is no standard method; did you mean {near}?"
+            )
     near = nearest(route.host_header, ("preserve", "backend"))
     if near not in (None, route.host_header):
         report.warning(
-            route.value_where("host_header"), f"host_header: {quoted(route.host_header)} is sent as a host name; did you mean {near}?"
+            route.value_where("host_header"),
+            f"host_header: {quoted(route.host_header)} is sent as a host name; did you mean {near}?",
         )
 
 

@@ -38,7 +38,7 @@ def load(path: str, environ: AnyMapping[str, str]) -> Loaded:
     :param environ: what `${NAME}` is taken from.
     """
     report = Report()
-    return _loaded(Reader(report, environ).read_file(path), path, report)
+    return _loaded(Reader(report, environ).read_file(path), report)
 
 
 def load_value(value: AnyMapping[str, Any], base: str, environ: AnyMapping[str, str]) -> Loaded:
@@ -55,16 +55,16 @@ def load_value(value: AnyMapping[str, Any], base: str, environ: AnyMapping[str, 
         # PyYAML's representer names the object it has no YAML for; a dict that holds itself nests without end.
         report.error(Where(VALUE, 1, 1), f"this is not a value that YAML can hold: {error}")
         return Loaded(None, report.problems())
-    return _loaded(Reader(report, environ).read_text(text, VALUE, os.path.abspath(base)), VALUE, report)
+    return _loaded(Reader(report, environ).read_text(text, VALUE, os.path.abspath(base)), report)
 
 
 def load_text(text: str, file: str, base: str, environ: AnyMapping[str, str]) -> Loaded:
     """Read a route map that is here as text; `file` is its name in problems."""
     report = Report()
-    return _loaded(Reader(report, environ).read_text(text, file, os.path.abspath(base)), file, report)
+    return _loaded(Reader(report, environ).read_text(text, file, os.path.abspath(base)), report)
 
 
-def _loaded(root: Node, file: str, report: Report) -> Loaded:
+def _loaded(root: Node, report: Report) -> Loaded:
     config = None
     if isinstance(root, Mapping):
         config = resolved(RouteMap.model_validate(root, context=report), report)

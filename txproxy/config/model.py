@@ -15,6 +15,9 @@ from .problem import NOWHERE, Where
 from .settings import HeaderEdits, KeepAlive, Limits, Log, Timeouts, UpstreamTimeouts
 from .values import Network
 
+ForwardedKind = Literal["x-forwarded", "forwarded"]
+FORWARDED: tuple[ForwardedKind, ...] = ("x-forwarded", "forwarded")
+
 
 class Frozen(BaseModel):
     """A value that cannot be changed once it is made."""
@@ -128,7 +131,7 @@ class RouteConfig(Frozen):
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     request_headers: HeaderEdits = HeaderEdits()
     response_headers: HeaderEdits = HeaderEdits()
-    forwarded: frozenset[Literal["x-forwarded", "forwarded"]] = frozenset({"x-forwarded"})
+    forwarded: frozenset[ForwardedKind] = frozenset({"x-forwarded"})
 
 
 class HostConfig(Frozen):
@@ -153,10 +156,14 @@ class RouteTest(Frozen):
     where: Where = NOWHERE
 
 
+# Loopback, because whoever tries txproxy out has not decided yet to let the world in.
+DEFAULT_LISTEN = (Listen(address="http://127.0.0.1:8080", kind="tcp", host="127.0.0.1", port=8080),)
+
+
 class Config(Frozen):
     """Everything that a route map says."""
 
-    listen: tuple[Listen, ...] = (Listen(address="http://127.0.0.1:8080", kind="tcp", host="127.0.0.1", port=8080),)
+    listen: tuple[Listen, ...] = DEFAULT_LISTEN
     upstreams: dict[str, UpstreamConfig] = {}
     hosts: dict[str, HostConfig] = {}
     trusted_proxies: tuple[Network, ...] = ()

@@ -10,7 +10,8 @@ import re
 from urllib.parse import unquote
 
 from txproxy.model.hostname import normalize_name
-from .problem import nearest, quoted
+
+from .problem import listed, nearest, quoted
 from .values import regex
 
 _PLACEHOLDERS = ("uri", "host", "path", "query", "scheme")
@@ -18,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 # What a path in its normal form never holds within a segment (see routing).
 _NEVER = frozenset("/\\;\0?#")
-_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 def host_pattern(text: str) -> str:
@@ -46,7 +47,9 @@ def host_pattern(text: str) -> str:
     if port and (not name.startswith("[") and name.count(":") == 1):
         raise ValueError(f"{quoted(text)} has a port; hosts match on every port, so write {port[1]}")
     if "*" in name:
-        raise ValueError(f"{quoted(text)}: a wildcard is the whole leftmost label, as in *.example.com or **.example.com")
+        raise ValueError(
+            f"{quoted(text)}: a wildcard is the whole leftmost label, as in *.example.com or **.example.com"
+        )
     if stars and not name:
         raise ValueError(f"{quoted(text)} names no domain after the wildcard")
     if stars and (":" in name or "[" in name):
@@ -86,17 +89,23 @@ def _check_segments(text: str) -> None:
         is_last = index == len(segments) - 1
         decoded = unquote(segment)
         if decoded in (".", "..") or (not decoded and not is_last):
-            raise ValueError(f"{quoted(text)} would never match: paths are compared without '.', '..' and empty segments")
+            raise ValueError(
+                f"{quoted(text)} would never match: paths are compared without '.', '..' and empty segments"
+            )
         wrong = next((char for char in decoded if char in _NEVER), None)
         if wrong is not None:
-            raise ValueError(f"{quoted(text)} would never match: no segment of the paths that are compared holds {quoted(wrong)}")
+            raise ValueError(
+                f"{quoted(text)} would never match: no segment of the paths that are compared holds {quoted(wrong)}"
+            )
         if "*" in segment and not (segment == "*" and is_last):
             hint = "{name} stands for one whole segment, and ~^/...$ is a regular expression"
             raise ValueError(f"{quoted(text)}: '*' can only be the last segment, as in /static/*; {hint}")
         if "{" in segment or "}" in segment:
             name = segment[1:-1]
             if segment != f"{{{name}}}" or not _NAME.fullmatch(name):
-                raise ValueError(f"{quoted(text)}: {quoted(segment)} is not of the form {{name}}, which stands for one whole segment")
+                raise ValueError(
+                    f"{quoted(text)}: {quoted(segment)} is not of the form {{name}}, which stands for one whole segment"
+                )
             if name in seen:
                 raise ValueError(f"{quoted(text)} has {{{name}}} twice; give each segment a name of its own")
             seen.add(name)
@@ -128,33 +137,45 @@ def strip_prefix(text: str) -> str:
     return text
 
 
-def redirect_template(text: str, names: frozenset[str] | None = None) -> str:
+def redirect_template(text: str, names: frozenset[str]) -> str:
     """Check where a redirect goes: a URL or path with {uri}, {host}, {path}, {query}, {scheme} and captured names.
 
-    :param names: what every path pattern of the route captures; None: not known yet, accept any name.
+    :param names: what every path pattern of the route captures.
     :raises ValueError: with one sentence.
     """
     wrong = _UNSAFE.search(text)
     if wrong:
-        raise ValueError(f"{quoted(text)} holds {'a space' if wrong[0] == ' ' else repr(wrong[0])}, which no URL can")
-    if _BRACES.sub("", text).strip("{}") != _BRACES.sub("", text) or re.search(r"[{}]", _BRACES.sub("", text)):
+        raise ValueError(f"{quoted(text)} holds {'a space' if wrong[0] == ' ' else quoted(wrong[0])}, which no URL can")
+    if re.search(r"[{}]", _BRACES.sub("", text)):
         raise ValueError(f"{quoted(text)} has a brace without its partner; placeholders are written {{uri}}")
     for name in _BRACES.findall(text):
-        if name not in _PLACEHOLDERS and names is not None and name not in names:
+        if name not in _PLACEHOLDERS and name not in names:
             raise ValueError(_unknown_placeholder(name, names))
-    if not text.lower().startswith(("http://", "https://", "{scheme}://", "/")):
-        raise ValueError(_no_start(text))
-    if text.startswith(("//", "/{uri}", "/{path}")):
-        # {uri} and {path} start with '/' themselves, and "//evil.example" in Location leads to another host.
-        raise ValueError(f"{quoted(text)} would begin with '//', which browsers read as another host; begin with https://")
+    found = re.match(r"(?:https?|\{scheme\})://(.*?)(?:[/?#]|\{uri\}|\{path\}|$)", text)
+    if found:
+        _check_authority(text, found[1])
+    elif text.startswith("//"):
+        raise ValueError(
+            f"{quoted(text)} begins with '//'; write https:{text} or, for a path on the same host, one '/'"
+        )
+    elif not text.startswith(("/", "{uri}", "{path}")):
+        hint = f"; write https://{text}" if re.match(r"[\w-]+\.[\w.-]+", text) else ""
+        raise ValueError(f"{quoted(text)} is not a URL: begin with https://, http:// or '/'{hint}")
     return text
 
 
-def _no_start(text: str) -> str:
-    if text.startswith(("{uri}", "{path}")):
-        return f"{quoted(text)} could lead anywhere: a request for //evil.example would; begin with https://{{host}} in front"
-    hint = f"; write https://{text}" if re.match(r"[\w-]+\.[\w.-]+", text) else ""
-    return f"{quoted(text)} is not a URL: begin with https://, http:// or '/'{hint}"
+def _check_authority(text: str, authority: str) -> None:
+    """Refuse a URL in which a client's text would decide which site it leads to."""
+    if not authority:
+        raise ValueError(f"{quoted(text)} names no host")
+    for found in _BRACES.finditer(authority):
+        name, behind = found[1], authority[found.end() :]
+        if name in ("query", "scheme"):
+            raise ValueError(f"{quoted(text)}: {{{name}}} cannot be part of a host")
+        if name != "host" and not re.match(r"\.[^{}:]", behind):
+            raise ValueError(
+                f"{quoted(text)}: the request would decide which host {{{name}}} leads to; put a '/' in front of it"
+            )
 
 
 def _unknown_placeholder(name: str, names: frozenset[str]) -> str:
@@ -162,5 +183,5 @@ def _unknown_placeholder(name: str, names: frozenset[str]) -> str:
     near = nearest(name, known)
     if near:
         return f"the placeholder {{{name[:40]}}} is not known; did you mean {{{near}}}?"
-    shown = ", ".join(f"{{{each}}}" for each in known)
-    return f"the placeholder {{{name[:40]}}} is not known; there are {shown}, and the names that every path of the route captures"
+    shown = listed([f"{{{each}}}" for each in known], "and")
+    return f"the placeholder {{{name[:40]}}} is not known; there are {shown}, and what every path of the route captures"

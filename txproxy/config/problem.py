@@ -108,7 +108,9 @@ class Report:
     def problems(self) -> tuple[Problem, ...]:
         """Give all problems in the order of the files as read, then of their lines."""
         order = {file: index for index, file in enumerate(self._lines)}
-        return tuple(sorted(self._problems, key=lambda problem: (order.get(problem.file, -1), problem.line, problem.column)))
+        return tuple(
+            sorted(self._problems, key=lambda problem: (order.get(problem.file, -1), problem.line, problem.column))
+        )
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

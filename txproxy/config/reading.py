@@ -7,15 +7,24 @@ from a tree is left to pydantic as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping as AnyMapping
+from collections.abc import Callable
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr
-from pydantic import ModelWrapValidatorHandler, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
-from .problem import NOWHERE, Report, Where, listed, quoted
+from .problem import NOWHERE, Report, Where, listed, nearest, quoted
 from .tree import Blank, Broken, Mapping, Sequence, Text, described, is_node
 
 JsonSchema = dict[str, Any]
@@ -82,7 +91,10 @@ class Scalar:
         return core_schema.with_info_before_validator_function(self.read, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        return dict(self.schema)
+        if self.schema == {"type": "string"}:
+            # What is read as text may look like a number to YAML.
+            return {"type": ["string", "number", "boolean"]}
+        return {"anyOf": [dict(self.schema), {"type": "string", "pattern": r"\$\{"}]}
 
 
 @dataclass(frozen=True)
@@ -157,6 +169,13 @@ class Table:
         return core_schema.with_info_before_validator_function(self.read, handler(source))
 
 
+@dataclass(frozen=True)
+class Says:
+    """Says in the reference what a value is that has several forms."""
+
+    expected: str
+
+
 class Later:
     """Marks a key that the language has and that nothing stands behind yet."""
 
@@ -179,12 +198,14 @@ class Written(BaseModel):
 
     :cvar what: what the mapping is, with its article, for messages.
     :cvar required: keys that must be there (every field has a harmless default nevertheless).
+    :cvar instead: for a required key, one that can stand in its place.
     :cvar elsewhere: keys that are often written here but belong to another place, and a hint for each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
     what: ClassVar[str] = "a mapping"
     required: ClassVar[tuple[str, ...]] = ()
+    instead: ClassVar[AnyMapping[str, str]] = {}
     elsewhere: ClassVar[AnyMapping[str, str]] = {}
     _where: Where = PrivateAttr(NOWHERE)
     _node: Mapping | None = PrivateAttr(None)
@@ -193,6 +214,9 @@ class Written(BaseModel):
     def __eq__(self, other: object) -> bool:
         # Two mappings that say the same are equal, wherever they stand.
         return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__))
 
     @property
     def where(self) -> Where:
@@ -260,15 +284,16 @@ class Written(BaseModel):
     def _checked(cls, node: Mapping, report: Report) -> dict[str, object]:
         """Give the entries that there is a field for; report the others, and what is missing."""
         later = cls.later()
+        misspelt: set[str | None] = set()
         for key, where in node.key_where.items():
             if key in later:
                 report.error(where, f"{key}: not supported yet")
             elif key not in cls.model_fields:
                 report.error(where, f"unknown key {quoted(key)} in {cls.what}{cls._hint(key, report)}")
-        if not any(key in later for key in node):
-            for key in cls.required:
-                if key not in node:
-                    report.error(node.where, f"{cls.what} needs the key {quoted(key)}")
+                misspelt.add(nearest(key, cls.required))
+        for key in cls.required:
+            if key not in node and key not in misspelt and cls.instead.get(key) not in node:
+                report.error(node.where, f"{cls.what} needs the key {quoted(key)}")
         return {key: value for key, value in node.items() if key in cls.model_fields and key not in later}
 
     @classmethod

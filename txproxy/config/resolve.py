@@ -10,11 +10,21 @@ from .addresses import Address
 from .destinations import Destination
 from .language import RouteMap, TestEntry, UpstreamEntry
 from .leaves import check_details, leaf_of
-from .model import BackendConfig, Config, HostConfig, Listen, RouteConfig, RouteTest, UpstreamConfig
+from .model import (
+    DEFAULT_LISTEN,
+    FORWARDED,
+    BackendConfig,
+    Config,
+    HostConfig,
+    Listen,
+    RouteConfig,
+    RouteTest,
+    UpstreamConfig,
+)
 from .patterns import host_pattern
-from .problem import NOWHERE, Report, Where, quoted
+from .problem import Report, Where, quoted
 from .routes import RouteEntry
-from .settings import KeepAlive, UpstreamTimeouts
+from .settings import UpstreamTimeouts
 
 _DEFAULTS = UpstreamTimeouts(connect=3.0, response=60.0, idle=60.0)
 _MATCHERS = ("path", "methods", "headers", "query", "clients")
@@ -35,12 +45,16 @@ def resolved(written: RouteMap, report: Report) -> Config:
     }
     tests = tuple(_test(test, names, upstreams, report) for test in written.tests)
     upstreams.report_unused()
-    settings = {
-        "trusted_proxies": written.trusted_proxies, "limits": written.limits, "timeouts": written.timeouts, "log": written.log
-    }  # fmt: skip
-    if written.has("listen"):
-        settings["listen"] = _listen(written, report)
-    return Config(upstreams=upstreams.made, hosts=hosts, tests=tests, **settings)
+    return Config(
+        listen=_listen(written, report) if written.has("listen") else DEFAULT_LISTEN,
+        upstreams=upstreams.made,
+        hosts=hosts,
+        trusted_proxies=written.trusted_proxies,
+        limits=written.limits,
+        timeouts=written.timeouts,
+        log=written.log,
+        tests=tests,
+    )
 
 
 def _host_places(written: RouteMap) -> dict[str, Where]:
@@ -118,7 +132,12 @@ def _upstream(name: str, entry: UpstreamEntry, where: Where, report: Report) -> 
         idle=entry.timeouts.idle or _DEFAULTS.idle,
     )
     return UpstreamConfig(
-        name=name, backends=tuple(backends), balance=entry.balance, timeouts=timeouts, keepalive=entry.keepalive, where=where
+        name=name,
+        backends=tuple(backends),
+        balance=entry.balance,
+        timeouts=timeouts,
+        keepalive=entry.keepalive,
+        where=where,
     )
 
 
@@ -178,7 +197,7 @@ def _route(host: str, route: RouteEntry, names: Names, upstreams: Upstreams, rep
         timeouts=route.timeouts,
         request_headers=route.request_headers,
         response_headers=route.response_headers,
-        forwarded=frozenset(route.forwarded) - {"none"},
+        forwarded=frozenset(kind for kind in FORWARDED if kind in route.forwarded),
     )
 
 
@@ -191,12 +210,23 @@ def _listen(written: RouteMap, report: Report) -> tuple[Listen, ...]:
         if entry.is_wrong or not (host or path):
             continue  # wrong, and reported
         if address in seen and (port or path):
-            report.error(where, f"listen: {quoted(entry.text('address'))} is here twice; the first is in line {seen[address].line}")
+            report.error(
+                where,
+                f"listen: {quoted(entry.text('address'))} is here twice; the first is in line {seen[address].line}",
+            )
         seen.setdefault(address, where)
         if entry.mode is not None and kind == "tcp":
             report.error(entry.key_where("mode"), "mode: only the file of an http+unix socket has a mode; remove it")
         made.append(
-            Listen(address=entry.text("address"), kind=kind, host=host, port=port, path=path, mode=entry.mode, where=entry.where)
+            Listen(
+                address=entry.text("address"),
+                kind=kind,
+                host=host,
+                port=port,
+                path=path,
+                mode=entry.mode,
+                where=entry.where,
+            )
         )
     return tuple(made)
 
@@ -211,5 +241,9 @@ def _test(test: TestEntry, names: Names, upstreams: Upstreams, report: Report) -
         upstreams.check_expected(test.upstream, test.value_where("upstream"))
     method, _, url = test.request.partition(" ")
     return RouteTest(
-        method=method, url=url, headers=test.headers, where=test.where, **{key: getattr(test, key) for key in expectations}
+        method=method,
+        url=url,
+        headers=test.headers,
+        where=test.where,
+        **{key: getattr(test, key) for key in expectations},
     )

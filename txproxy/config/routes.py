@@ -6,18 +6,19 @@ that nothing is built for yet included, so that none is ever called unknown and 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from txproxy.model.hostname import normalize_name
 
 from . import patterns, values
-from .destinations import Destination, DestinationForms, destination, short
+from .destinations import Destination, DestinationForms, PlaceForms, destination, short
+from .model import FORWARDED
 from .problem import nearest, quoted
-from .reading import NotYet, OneOrMore, Scalar, Table, Written, complain, report_of
-from .settings import EditedFields, FieldValue, HeaderEdits, Networks, OptionalSize, UpstreamTimeouts, file_path, words
-from .tree import Broken, Mapping, Sequence, Text, is_node
+from .reading import NotYet, OneOrMore, Says, Scalar, Table, Written, complain
+from .settings import FieldValue, HeaderEdits, Network, OptionalSize, UpstreamTimeouts, file_path, words
+from .tree import Blank, Broken, Mapping, Sequence, Text, is_node
 
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 LEAVES = ("proxy", "redirect", "respond", "files", "wsgi", "resource")
@@ -41,12 +42,13 @@ class RedirectEntry(Written):
     what: ClassVar[str] = "a redirect"
     required: ClassVar[tuple[str, ...]] = ("to",)
     to: Annotated[str, Scalar(str, "/", "a URL such as https://app.example.com{uri}")] = Field(
-        "",
-        description="A URL, or a path that starts with '/'. Placeholders: `{uri}` (path and query as sent), `{path}`, `{query}`, "
+        default="",
+        description="A URL, or a path that starts with '/'. Placeholders: `{uri}` (path and query as sent), `{path}`, "
+        "`{query}`, "
         "`{host}`, `{scheme}`, and the names that the route's path patterns capture.",
     )
     status: Annotated[int, Scalar(_redirect_status, 308, "a status", {"enum": list(REDIRECT_STATUSES)})] = Field(
-        308, description="301, 302, 303, 307 or 308."
+        default=308, description="301, 302, 303, 307 or 308."
     )
 
 
@@ -58,12 +60,12 @@ class RespondEntry(Written):
     """An answer that txproxy gives by itself."""
 
     what: ClassVar[str] = "an answer such as {status: 404}"
-    status: Annotated[int, Scalar(_status, 200, "a status", {"type": "integer", "minimum": 200, "maximum": 599})] = Field(
-        200, description="200 to 599."
+    status: Annotated[int, Scalar(_status, 200, "a status", {"type": "integer", "minimum": 200, "maximum": 599})] = (
+        Field(default=200, description="200 to 599.")
     )
-    body: Annotated[str, Scalar(str, "", "text")] = Field("", description="The body, sent in UTF-8.")
-    headers: Annotated[dict[str, FieldValue], Table("a mapping of header fields", _answer_field, any_case=True)] = Field(
-        {}, description="Header fields; Content-Type is `text/plain; charset=utf-8` unless given."
+    body: Annotated[str, Scalar(str, "", "text")] = Field(default="", description="The body, sent in UTF-8.")
+    headers: Annotated[dict[str, FieldValue], Table("a mapping of header fields", _answer_field, any_case=True)] = (
+        Field(default={}, description="Header fields; Content-Type is `text/plain; charset=utf-8` unless given.")
     )
 
 
@@ -113,9 +115,13 @@ def _prefix(text: str) -> str:
     return patterns.strip_prefix(text)
 
 
-_PATH_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[/~]", "examples": ["/static/*", "/users/{id}", "~^/v[0-9]+/"]}
+_PATH_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^[/~]",
+    "examples": ["/static/*", "/users/{id}", "~^/v[0-9]+/"],
+}
 _REFERENCE = Scalar(values.reference, "wrong:wrong", "module:attribute", {"type": "string", "pattern": "^[^:]+:[^:]+$"})
-_FORWARDED = ("x-forwarded", "forwarded", "none")
+_FORWARDED = (*FORWARDED, "none")
 
 
 class RouteEntry(Written):
@@ -129,80 +135,117 @@ class RouteEntry(Written):
         "url": "write `proxy`, with the URL",
     }
     name: Annotated[str | None, Scalar(values.route_name, None, "a name")] = Field(
-        None, description="Shown in logs, metrics and by `txproxy explain`; the host and the first path pattern unless given."
+        default=None,
+        description="Shown in logs, metrics and by `txproxy explain`; the host and the first path pattern unless "
+        "given.",
     )
     path: Annotated[
-        tuple[Annotated[str, Scalar(patterns.path_pattern, "/*", "a path pattern such as /static/*", _PATH_SCHEMA)], ...],
+        tuple[
+            Annotated[str, Scalar(patterns.path_pattern, "/*", "a path pattern such as /static/*", _PATH_SCHEMA)], ...
+        ],
         OneOrMore("a path pattern or a list of them", some=True),
     ] = Field(
-        (),
-        description="Path patterns, one of which must match: `/a` that path only, `/a/*` it and all below, `{name}` as a segment any "
+        default=(),
+        description="Path patterns, one of which must match: `/a` that path only, `/a/*` it and all below, `{name}` "
+        "as a segment any "
         "one segment, `~` and a regular expression. Compared with the path percent-decoded and without dot segments.",
     )
     methods: Annotated[
         tuple[Annotated[str, Scalar(values.method, "GET", "a method such as GET")], ...],
         OneOrMore("a list of methods such as [GET, POST]", some=True),
-    ] = Field((), description="Request methods, one of which must match; case-sensitive.")
+    ] = Field(default=(), description="Request methods, one of which must match; case-sensitive.")
     headers: Annotated[
         dict[str, Annotated[str, Scalar(_pattern_value, "", "a value or ~regex")]],
-        Table("a mapping such as {X-Version: \"2\"}", _matched_name, any_case=True),
-    ] = Field({}, description="Header fields, all of which must be there with this value, or one in which this `~regex` is found.")
-    query: Annotated[
-        dict[str, Annotated[str, Scalar(_query_value, "", "a value or ~regex")]], Table("a mapping such as {page: \"2\"}", _query_name)
-    ] = Field({}, description="Query parameters, all of which must be there with this value, or one in which this `~regex` is found.")
-    clients: Annotated[Networks, OneOrMore("a list of IP addresses or networks", some=True)] = Field(
-        (), description="Addresses or networks, one of which the client must come from (see `trusted_proxies`)."
+        Table('a mapping such as {X-Version: "2"}', _matched_name, any_case=True),
+    ] = Field(
+        default={},
+        description="Header fields, all of which must be there with this value, or one in which this `~regex` is "
+        "found.",
     )
-    proxy: Annotated[Destination | None, PlainValidator(destination, json_schema_input_type=DestinationForms)] = Field(
-        None,
-        description="Leaf: requests are passed on to an upstream by its name, to a URL, or to a list of URLs in turn. A path on the URL "
+    query: Annotated[
+        dict[str, Annotated[str, Scalar(_query_value, "", "a value or ~regex")]],
+        Table('a mapping such as {page: "2"}', _query_name),
+    ] = Field(
+        default={},
+        description="Query parameters, all of which must be there with this value, or one in which this `~regex` is "
+        "found.",
+    )
+    clients: Annotated[tuple[Network, ...], OneOrMore("a list of IP addresses or networks", some=True)] = Field(
+        default=(), description="Addresses or networks, one of which the client must come from (see `trusted_proxies`)."
+    )
+    proxy: Annotated[
+        Destination | None,
+        PlainValidator(destination, json_schema_input_type=DestinationForms),
+        Says("the name of an upstream, a URL or a list of URLs"),
+    ] = Field(
+        default=None,
+        description="Leaf: requests are passed on to an upstream by its name, to a URL, or to a list of URLs in turn. "
+        "A path on the URL "
         "is put in front of the request's path. A split over upstreams, `{app: 95, other: 5}`, is not supported yet.",
     )
     redirect: Annotated[
         RedirectEntry | None,
         BeforeValidator(lambda value: short("to", value), json_schema_input_type=str | RedirectEntry),
-    ] = Field(None, description="Leaf: clients are sent to another URL, with 308 unless `status` says otherwise.")
-    respond: RespondEntry | None = Field(None, description="Leaf: txproxy answers by itself.")
+        Says("a URL, or a mapping"),
+    ] = Field(
+        default=None, description="Leaf: clients are sent to another URL, with 308 unless `status` says otherwise."
+    )
+    respond: RespondEntry | None = Field(default=None, description="Leaf: txproxy answers by itself.")
     files: Annotated[str | None, Scalar(file_path, None, "the path of a directory", rooted=True)] = Field(
-        None, description="Leaf: the files below this directory, with ranges, types and dates."
+        default=None, description="Leaf: the files below this directory, with ranges, types and dates."
     )
     wsgi: Annotated[str | None, _REFERENCE] = Field(
-        None, description="Leaf: a WSGI application, `module:attribute`, run in the thread pool."
+        default=None, description="Leaf: a WSGI application, `module:attribute`, run in the thread pool."
     )
     resource: Annotated[str | None, _REFERENCE] = Field(
-        None, description="Leaf: any `twisted.web` resource, `module:attribute`; a callable is called without arguments to make it."
+        default=None,
+        description="Leaf: any `twisted.web` resource, `module:attribute`; a callable is called without arguments to "
+        "make it.",
     )
     strip_prefix: Annotated[str | None, Scalar(_prefix, None, "a path such as /api")] = Field(
-        None, description="Taken off the front of the request's path before it is passed on."
+        default=None, description="Taken off the front of the request's path before it is passed on."
     )
     host_header: Annotated[str, Scalar(_host_header, "preserve", "preserve, backend or a host")] = Field(
-        "preserve", description="The Host that the backend sees: `preserve` (the client's), `backend` (the backend's own) or this literal."
+        default="preserve",
+        description="The Host that the backend sees: `preserve` (the client's), `backend` (the backend's own) or this "
+        "literal.",
     )
-    max_body: OptionalSize = Field(None, description="Size of a request's body; larger ones get 413; `limits.body` unless given.")
+    max_body: OptionalSize = Field(
+        default=None, description="Size of a request's body; larger ones get 413; `limits.body` unless given."
+    )
     timeouts: UpstreamTimeouts = Field(
-        UpstreamTimeouts(), description="Waiting for the backend; what is left out is as the upstream has it."
+        default=UpstreamTimeouts(), description="Waiting for the backend; what is left out is as the upstream has it."
     )
-    request_headers: HeaderEdits = Field(HeaderEdits(), description="Changes to the request's header before it is passed on.")
-    response_headers: HeaderEdits = Field(HeaderEdits(), description="Changes to the response's header before the client gets it.")
+    request_headers: HeaderEdits = Field(
+        default=HeaderEdits(), description="Changes to the request's header before it is passed on."
+    )
+    response_headers: HeaderEdits = Field(
+        default=HeaderEdits(), description="Changes to the response's header before the client gets it."
+    )
     forwarded: Annotated[
         tuple[Annotated[str, words(_FORWARDED)], ...], OneOrMore("a list such as [x-forwarded]", some=True)
     ] = Field(
-        ("x-forwarded",),
+        default=("x-forwarded",),
         description="How the backend learns of the client: `x-forwarded` (X-Forwarded-For, -Proto, -Host and -Port), "
         "`forwarded` (RFC 7239), both, or `none`.",
     )
     legacy: NotYet = Field(
-        None, description="For an application that knows nothing of TLS or of being behind a proxy: its redirects, cookies and links are mended."
+        default=None,
+        description="For an application that knows nothing of TLS or of being behind a proxy: its redirects, cookies "
+        "and links are mended.",
     )
-    hold: NotYet = Field(None, description="How long to wait for a backend that restarts, instead of failing.")
-    mirror: NotYet = Field(None, description="A copy of a percentage of the requests for another upstream, and whether to compare its answers.")
+    hold: NotYet = Field(default=None, description="How long to wait for a backend that restarts, instead of failing.")
+    mirror: NotYet = Field(
+        default=None,
+        description="A copy of a percentage of the requests for another upstream, and whether to compare its answers.",
+    )
 
 
 class HostRoute(RouteEntry):
     """A host's mapping without `routes`: one route for all its requests."""
 
     what: ClassVar[str] = "a host's only route"
-    tls: NotYet = Field(None, description="TLS for this host.")
+    tls: NotYet = Field(default=None, description="TLS for this host.")
 
 
 class HostEntry(Written):
@@ -210,21 +253,24 @@ class HostEntry(Written):
 
     what: ClassVar[str] = "a host with `routes`"
     required: ClassVar[tuple[str, ...]] = ("routes",)
-    elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(RouteEntry.model_fields, "it belongs into a route below `routes`")
-    tls: NotYet = Field(None, description="TLS for this host: client certificates, the least version.")
+    elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
+        RouteEntry.model_fields, "it belongs into a route below `routes`"
+    )
+    tls: NotYet = Field(default=None, description="TLS for this host: client certificates, the least version.")
     routes: Annotated[tuple[RouteEntry, ...], OneOrMore("a list of routes", some=True)] = Field(
-        (), description="The host's routes; the first that matches wins."
+        default=(), description="The host's routes; the first that matches wins."
     )
 
 
-HostForms = DestinationForms | list[RouteEntry] | HostEntry | HostRoute
+HostForms = PlaceForms | list[RouteEntry] | HostEntry | HostRoute
 
 
 def host_value(value: object, info: ValidationInfo) -> object:
     """Read what stands under a host, in any of its forms; anything that is no node is passed on."""
     if not is_node(value):
         return value
-    where, context = getattr(value, "where"), info.context
+    assert isinstance(value, Text | Blank | Sequence | Mapping)
+    where, context = value.where, info.context
     routes: tuple[RouteEntry, ...] = ()
     if isinstance(value, Mapping):
         if _has_routes(value):
@@ -249,4 +295,6 @@ def _has_routes(value: Mapping) -> bool:
     # A slip in the one key that tells the two forms apart must not make every other key look wrong.
     if "routes" in value:
         return True
-    return not any(key in value for key in LEAVES) and any(nearest(key, ["routes", *RouteEntry.model_fields]) == "routes" for key in value)
+    return not any(key in value for key in LEAVES) and any(
+        nearest(key, ["routes", *RouteEntry.model_fields]) == "routes" for key in value
+    )

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 
 from . import values
 from .problem import listed, quoted
-from .reading import OneOrMore, Scalar, Table, Written, complain
+from .reading import OneOrMore, Says, Scalar, Table, Written, complain
 from .tree import Sequence, Text
 
 
@@ -62,7 +62,6 @@ Network = Annotated[
     values.Network,
     Scalar(values.network, values.network("127.0.0.1"), "an IP address or network such as 10.0.0.0/8"),
 ]
-Networks = Annotated[tuple[Network, ...], OneOrMore("a list of IP addresses or networks")]
 
 
 class Limits(Written):
@@ -71,17 +70,22 @@ class Limits(Written):
     what: ClassVar[str] = "`limits`"
     # 10 000: a descriptor each way fits the 20 000 or more that service files commonly grant.
     connections: Annotated[int, _whole(1, 1_000_000)] = Field(
-        10_000, description="Client connections open at one time, on all listeners together."
+        default=10_000, description="Client connections open at one time, on all listeners together."
     )
     # 16 KiB and 100 fields: where browsers with many cookies still pass; nginx and HAProxy are near it.
-    header_bytes: Size = Field(16 << 10, description="Size of a request's header, start line included; larger ones get 431.")
+    header_bytes: Size = Field(
+        default=16 << 10, description="Size of a request's header, start line included; larger ones get 431."
+    )
     header_fields: Annotated[int, _whole(1, 10_000)] = Field(
-        100, description="Number of fields in a request's header; more get 431."
+        default=100, description="Number of fields in a request's header; more get 431."
     )
     # 1 MiB as nginx has it: an application that takes uploads says so on the route.
-    body: Size = Field(1 << 20, description="Size of a request's body; larger ones get 413. A route's `max_body` goes before it.")
+    body: Size = Field(
+        default=1 << 20,
+        description="Size of a request's body; larger ones get 413. A route's `max_body` goes before it.",
+    )
     requests_per_connection: Annotated[int, _whole(1, 1_000_000_000)] = Field(
-        10_000, description="Requests on one client connection, after which it is closed."
+        default=10_000, description="Requests on one client connection, after which it is closed."
     )
 
 
@@ -92,13 +96,24 @@ class Timeouts(Written):
     elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
         ("connect", "response", "idle"), "it waits for a backend, so it belongs to `timeouts` of an upstream or a route"
     )
-    header: Duration = Field(60.0, description="For a request's whole header, from its first byte on; a hard limit, whatever trickles in.")
-    handshake: Duration = Field(10.0, description="For a TLS handshake.")
-    keepalive: Duration = Field(75.0, description="For the next request on a connection that is kept open.")
-    body: Duration = Field(60.0, description="For the next piece of a request's body; each piece starts it again.")
-    write: Duration = Field(60.0, description="For a client to take a piece of the response; each piece taken starts it again.")
-    tunnel: Duration = Field(3600.0, description="For the next byte, either way, in a tunnel (WebSocket and other upgrades).")
-    drain: AnyDuration = Field(30.0, description="For requests in flight to end when txproxy stops; 0s ends them at once.")
+    header: Duration = Field(
+        default=60.0,
+        description="For a request's whole header, from its first byte on; a hard limit, whatever trickles in.",
+    )
+    handshake: Duration = Field(default=10.0, description="For a TLS handshake.")
+    keepalive: Duration = Field(default=75.0, description="For the next request on a connection that is kept open.")
+    body: Duration = Field(
+        default=60.0, description="For the next piece of a request's body; each piece starts it again."
+    )
+    write: Duration = Field(
+        default=60.0, description="For a client to take a piece of the response; each piece taken starts it again."
+    )
+    tunnel: Duration = Field(
+        default=3600.0, description="For the next byte, either way, in a tunnel (WebSocket and other upgrades)."
+    )
+    drain: AnyDuration = Field(
+        default=30.0, description="For requests in flight to end when txproxy stops; 0s ends them at once."
+    )
 
 
 class UpstreamTimeouts(Written):
@@ -109,10 +124,15 @@ class UpstreamTimeouts(Written):
         ("header", "handshake", "keepalive", "body", "write", "tunnel", "drain"),
         "it waits for clients, so it belongs to `timeouts` at the top of the route map",
     )
-    connect: OptionalDuration = Field(None, description="For a connection to a backend to stand; 3s unless given.")
-    response: OptionalDuration = Field(None, description="For the first byte of the response; 60s unless given.")
+    connect: OptionalDuration = Field(
+        default=None, description="For a connection to a backend to stand; 3s unless given."
+    )
+    response: OptionalDuration = Field(
+        default=None, description="For the first byte of the response; 60s unless given."
+    )
     idle: OptionalDuration = Field(
-        None, description="For the next piece of the response's body; each piece starts it again; 60s unless given."
+        default=None,
+        description="For the next piece of the response's body; each piece starts it again; 60s unless given.",
     )
 
 
@@ -121,9 +141,9 @@ class KeepAlive(Written):
 
     what: ClassVar[str] = "`keepalive`"
     max_idle: Annotated[int, _whole(0, 100_000)] = Field(
-        64, description="Idle connections kept to one backend; 0 opens a new connection for each request."
+        default=64, description="Idle connections kept to one backend; 0 opens a new connection for each request."
     )
-    idle_timeout: Duration = Field(90.0, description="How long an idle connection is kept.")
+    idle_timeout: Duration = Field(default=90.0, description="How long an idle connection is kept.")
 
 
 class AccessLog(Written):
@@ -131,10 +151,11 @@ class AccessLog(Written):
 
     what: ClassVar[str] = "`access`"
     path: Annotated[str, Scalar(log_path, "-", "a file's path", rooted=True)] = Field(
-        "-", description='The file; "-" is standard output. It is opened anew on SIGUSR1, for log rotation.'
+        default="-", description='The file; "-" is standard output. It is opened anew on SIGUSR1, for log rotation.'
     )
     format: Annotated[Literal["json", "combined"], words(("json", "combined"))] = Field(
-        "json", description="`json`: one object a line; `combined`: as Apache and nginx write it, with more at the end."
+        default="json",
+        description="`json`: one object a line; `combined`: as Apache and nginx write it, with more at the end.",
     )
 
 
@@ -146,7 +167,9 @@ def _access(value: object, info: ValidationInfo) -> object:
                 return None
         except ValueError:
             pass
-        complain(info, value.where, f"expected off, or a mapping such as {{path: \"-\", format: json}}, found {quoted(value)}")
+        complain(
+            info, value.where, f'expected off, or a mapping such as {{path: "-", format: json}}, found {quoted(value)}'
+        )
         return None
     return None if value is False else value
 
@@ -156,11 +179,13 @@ class Log(Written):
 
     what: ClassVar[str] = "`log`"
     level: Annotated[str, words(("debug", "info", "warn", "error", "critical"))] = Field(
-        "info", description="The least severe event of the application log that is written."
+        default="info", description="The least severe event of the application log that is written."
     )
     access: Annotated[
-        AccessLog | None, BeforeValidator(_access, json_schema_input_type=AccessLog | Literal[False, "off", "no", "false"])
-    ] = Field(AccessLog(), description="The access log; `off` for none.")
+        AccessLog | None,
+        BeforeValidator(_access, json_schema_input_type=AccessLog | Literal[False, "off", "no", "false"]),
+        Says("off, or a mapping"),
+    ] = Field(default=AccessLog(), description="The access log; `off` for none.")
 
 
 FieldValue = Annotated[str, Scalar(values.field_value, "", "text")]
@@ -173,18 +198,21 @@ def _edited_name(text: str) -> str:
     return name
 
 
-EditedFields = Annotated[dict[str, FieldValue], Table("a mapping of header fields such as {X-Env: prod}", _edited_name, any_case=True)]
+EditedFields = Annotated[
+    dict[str, FieldValue], Table("a mapping of header fields such as {X-Env: prod}", _edited_name, any_case=True)
+]
 
 
 class HeaderEdits(Written):
     """Changes to a header: first `remove`, then `set`, then `add`."""
 
     what: ClassVar[str] = "header changes"
-    set: EditedFields = Field({}, description="Fields that get this value in place of whatever they have.")
-    add: EditedFields = Field({}, description="Fields that are put beside those of the same name.")
+    set: EditedFields = Field(default={}, description="Fields that get this value in place of whatever they have.")
+    add: EditedFields = Field(default={}, description="Fields that are put beside those of the same name.")
     remove: Annotated[
-        tuple[Annotated[str, Scalar(_edited_name, "X-Wrong", "the name of a header field")], ...], OneOrMore("a list of names")
-    ] = Field((), description="Names of fields that are taken out, in any case.")
+        tuple[Annotated[str, Scalar(_edited_name, "X-Wrong", "the name of a header field")], ...],
+        OneOrMore("a list of names"),
+    ] = Field(default=(), description="Names of fields that are taken out, in any case.")
 
 
 def is_list_of_mappings(node: object) -> bool:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping as Environ
 from collections.abc import Iterator
+from collections.abc import Mapping as Environ
 
 import yaml
 
 from .compose import Budget, Composer, TooLarge
 from .problem import Report, Where, quoted
-from .syntax import explained
+from .syntax import LINE_BREAK, explained
 from .tree import Broken, Node
 
 # 10 000 hosts with a few routes each take some 5 MB; a larger file is no route map but a mistake.
 MAX_BYTES = 32 * 1024 * 1024
 MAX_INCLUDE_DEPTH = 16
 MAX_INCLUDES = 1000
-_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # YAML 1.1, section 4.2
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
@@ -46,7 +45,7 @@ class Reader:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             before = data[: error.start].decode("utf-8-sig", "replace")
-            lines = _LINE_BREAK.split(before)
+            lines = LINE_BREAK.split(before)
             self._report.add_source(path, os.path.dirname(path), lines)
             place = Where(path, len(lines), len(lines[-1]) + 1)
             self._report.error(place, "this is not UTF-8 text from here on; save the file in UTF-8")
@@ -59,14 +58,17 @@ class Reader:
 
     def read_text(self, text: str, file: str, directory: str) -> Node:
         """Read a document that is here as text."""
-        self._report.add_source(file, directory, _LINE_BREAK.split(text))
+        self._report.add_source(file, directory, LINE_BREAK.split(text))
         start = Where(file, 1, 1)
         unprintable = _UNPRINTABLE.search(text.removeprefix("\ufeff"))
         if unprintable:
-            before = _LINE_BREAK.split(text[: unprintable.start()])
+            before = LINE_BREAK.split(text[: unprintable.start()])
             place = Where(file, len(before), len(before[-1]) + 1)
             code = f"U+{ord(unprintable[0]):04X}"
-            self._report.error(place, f"the character {code} cannot stand in a YAML file; in double quotes it can be written as an escape")
+            self._report.error(
+                place,
+                f"the character {code} cannot stand in a YAML file; in double quotes it can be written as an escape",
+            )
             return Broken(place)
         composer = Composer(file, self._report, self._environ, self._budget, self._include)
         events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_LOADER))
@@ -92,7 +94,9 @@ class Reader:
         elif found in self._open:
             self._report.error(where, f"!include goes in a circle: {quoted(joined)} is being read already")
         elif len(self._open) > MAX_INCLUDE_DEPTH or self._includes > MAX_INCLUDES:
-            self._report.error(where, f"too many files: at most {MAX_INCLUDES}, and {MAX_INCLUDE_DEPTH} deep, can be included")
+            self._report.error(
+                where, f"too many files: at most {MAX_INCLUDES}, and {MAX_INCLUDE_DEPTH} deep, can be included"
+            )
         else:
             return self.read_file(joined, where)
         return Broken(where)

@@ -64,7 +64,16 @@ def _no_duration(text: str) -> str:
     spaced = "".join(text.split())
     if spaced != text and _DURATION.fullmatch(spaced):
         return f"{quoted(text)} has a space in it; write {spaced}"
-    words = {"sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m", "mins": "m", "minute": "m", "minutes": "m"}
+    words = {
+        "sec": "s",
+        "secs": "s",
+        "second": "s",
+        "seconds": "s",
+        "min": "m",
+        "mins": "m",
+        "minute": "m",
+        "minutes": "m",
+    }
     words |= {"hour": "h", "hours": "h", "hr": "h", "day": "d", "days": "d", "msec": "ms"}
     found = re.fullmatch(r"([0-9.]+)([a-z]+)", spaced.lower())
     if found and (found[2] in words or found[2] in _UNITS):
@@ -78,7 +87,9 @@ def size(text: str) -> int:
     if found is None:
         hint = re.fullmatch(r"([0-9]+)\s*([kmgt])i?b?", text.lower())
         if hint:
-            raise ValueError(f"{quoted(text)} is not a size; write {hint[1]}{hint[2].upper()}iB (units are powers of 1024)")
+            raise ValueError(
+                f"{quoted(text)} is not a size; write {hint[1]}{hint[2].upper()}iB (units are powers of 1024)"
+            )
         raise ValueError(f"{quoted(text)} is not a size such as 512, 16KiB, 1MiB or 2GiB")
     octets = int(found[1][:20]) * _MULTIPLES[found[2]]
     if octets > _MAX_SIZE:
@@ -89,7 +100,8 @@ def size(text: str) -> int:
 def show_duration(seconds: float) -> str:
     """Write a duration as the language has it, with the largest unit that fits."""
     for unit, factor in reversed(_UNITS.items()):
-        if unit != "ms" and seconds >= factor and seconds % factor == 0:
+        # 60s and not 1m, as people write it.
+        if unit != "ms" and seconds >= factor * (2 if unit == "m" else 1) and seconds % factor == 0:
             return f"{seconds / factor:.0f}{unit}"
     return f"{seconds * 1000:.0f}ms" if seconds else "0s"
 
@@ -229,5 +241,5 @@ def regex(text: str) -> re.Pattern[str]:
 def file_mode(text: str) -> int:
     """Read the permissions of a socket file, in octal."""
     if not re.fullmatch(r"0[0-7]{3}", text):
-        raise ValueError(f"{quoted(text)} is not a file mode; write four octal digits such as \"0660\"")
+        raise ValueError(f'{quoted(text)} is not a file mode; write four octal digits such as "0660"')
     return int(text, 8)
