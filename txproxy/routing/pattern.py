@@ -63,9 +63,9 @@ class PathPattern:
 
     def _read(self, text: str) -> None:
         self.below = text.endswith("/*")
-        body = text[1:-2] if self.below else text[1:]
-        self.slash = not self.below and body.endswith("/")
-        parts = (body[:-1] if self.slash else body).split("/") if body else []
+        body = text[1:-1] if self.below else text[1:]
+        self.slash = body.endswith("/") and not self.below
+        parts = body.removesuffix("/").split("/") if body else []
         self.steps = tuple(_step(part, text) for part in parts)
         names = [step.name for step in self.steps if isinstance(step, Capture)]
         if len(names) != len(set(names)):
@@ -149,7 +149,10 @@ def _step(part: str, text: str) -> Step:
 
 
 class PathSet:
-    """Several patterns as one question, asked once per request: exact ones cost one lookup together."""
+    """Several patterns as one question, asked once per request: exact ones cost one lookup together.
+
+    :ivar is_everything: it matches every path; so does a set of no patterns.
+    """
 
     __slots__ = ("_beginnings", "_exact", "_regexes", "is_everything", "patterns")
 

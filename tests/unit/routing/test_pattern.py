@@ -46,8 +46,8 @@ def test_patterns(pattern: str, matching: list[str], others: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "a", "*", "//", "/a//b", "//a", "/a//*", "/.", "/..", "/a/./b", "/a/%2e%2E/b", "/a*", "/*/a", "/a/*/b",
-        "/a/**", "/{", "/{}", "/{a", "/a}", "/x{a}", "/{a}x", "/{a-b}", "/{1}", "/{a}/{a}", "/a?b", "/a#b", "/a\\b",
+        "", "a", "*", "//", "/a//b", "//a", "/a//*", "//*", "/.", "/..", "/a/./b", "/a/%2e%2E/b", "/a*", "/*/a",
+        "/a/*/b", "/a/**", "/{", "/{}", "/{a", "/a}", "/x{a}", "/{a}x", "/{a-b}", "/{1}", "/{a}/{a}", "/a?b", "/a#b", "/a\\b",
         "/a%5Cb", "/a%2Fb", "/a;b", "/a%00", "/100%", "/%zz", "~(", "~[", "~(?P<a>x)(?P<a>y)",
     ],
 )  # fmt: skip
@@ -74,6 +74,22 @@ def test_refused(text: str) -> None:
 def test_captures(patterns: list[str], path: str, captures: dict[str, str]) -> None:
     """The first pattern that matches gives what it captured; a group that took no part is empty."""
     assert PathSet(patterns).captures(path) == captures
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        ([], set()),
+        (["/a"], set()),
+        (["/{a}/{b}"], {"a", "b"}),
+        (["/{a}/{b}", "/x/{b}"], {"b"}),
+        (["/{a}", "/x"], set()),
+        (["/{a}", "~/(?P<a>x)(y)"], {"a"}),
+    ],
+)
+def test_names(texts: list[str], names: set[str]) -> None:
+    """A set names what all of its patterns capture."""
+    assert PathSet(texts).names == names
 
 
 def test_everything() -> None:
