@@ -20,7 +20,7 @@ def subjects() -> Mapping[str, Callable[[], object]]:
     record = Record(*values)
 
     def line(name: str) -> Callable[[], object]:
-        write = FORMATS[name](lambda url: url)
+        write = FORMATS[name]()
         return lambda: write(record)
 
     return {"make a record": lambda: Record(*values), **{f"log line, {name}": line(name) for name in FORMATS}}

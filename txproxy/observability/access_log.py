@@ -44,7 +44,6 @@ class AccessLog:
     :param destination: a path, or "-" for standard output.
     :param format: a key of `FORMATS`: "json" or "combined".
     :param clock: for the pace of reports.
-    :param hash_secrets: replaces the values of token-like names in the query of a URL.
     :param limit: octets that may wait.
     :param write: as `os.write`.
     :raises OSError: the file cannot be opened.
@@ -60,12 +59,11 @@ class AccessLog:
         format: str,  # noqa: A002 - the word of the route map
         clock: IReactorTime,
         *,
-        hash_secrets: Callable[[bytes], bytes],
         limit: int = BUFFER,
         write: Callable[[int, bytes | memoryview], int] = os.write,
     ) -> None:
         self._destination = destination
-        self._format = FORMATS[format](hash_secrets)
+        self._format = FORMATS[format]()
         self._clock = clock
         self._limit = limit
         self._os_write = write

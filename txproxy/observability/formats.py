@@ -15,27 +15,35 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
+
+from txproxy.policy.token_query import hide
 
 from .record import Record
 
 Format = Callable[[Record], str]
 
-_VERSIONS = {0: "-", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0", 30: "HTTP/3.0"}
-_USERINFO = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*@")
+_VERSIONS = {10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0", 30: "HTTP/3.0"}
+_METHODS = {name: f'"{name.decode()}"' for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
+_METHODS[b""] = "null"
+# More than any route map has in use at a time, and not a danger to memory.
+_MOST_PLACES = 4096
+_USERINFO = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*:)//[^/?#]*@")
 _NOT_PLAIN = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
 _NOT_PLAIN_OR_SPACE = re.compile(rb'["\\\x00-\x20\x7f-\xff]')
 
 
-def json_format(hash_secrets: Callable[[bytes], bytes]) -> Format:
+def json_format() -> Format:
     """Make the function that writes a record as one JSON object.
 
-    Every line has the same keys; what does not apply is null. Times are seconds, `time` is RFC 3339 in UTC.
-
-    :param hash_secrets: replaces the values of token-like names in the query of a URL.
+    Every line has the same keys; what does not apply is null (`host` and `target`: empty). Times
+    are seconds, `time` is RFC 3339 in UTC.
     """
     latest = -1
     stamp = ""
+    # What the route map and the table of causes say is the same again and again: 1 us less.
+    place_of = lru_cache(_MOST_PLACES)(_json_place)
 
     # Above 40 lines, and without calls of its own, because this runs once for every exchange.
     def line(record: Record) -> str:
@@ -71,40 +79,49 @@ def json_format(hash_secrets: Callable[[bytes], bytes]) -> Format:
             stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             latest = second
         if b"?" in target or target[:1] != b"/":
-            target = _safe_url(target, hash_secrets)
+            target = _safe_url(target)
         if b"@" in host:
             host = host.rpartition(b"@")[2]
         return (
             f'{{"time":"{stamp}.{int((time - second) * 1000):03d}Z","request_id":{quote(request_id)},'
             f'"client":{quote(client) if client else "null"},"client_port":{client_port or "null"},'
-            f'"listener":{quote(listener)},"scheme":{quote(scheme)},'
-            f'"method":{quote(method.decode("utf-8", "backslashreplace"))},'
+            f'"method":{_METHODS.get(method) or quote(method.decode("utf-8", "backslashreplace"))},'
             f'"host":{quote(host.decode("utf-8", "backslashreplace"))},'
             f'"target":{quote(target.decode("utf-8", "backslashreplace"))},'
-            f'"version":"{_VERSIONS[version]}","status":{status},"cause":{quote(cause) if cause else "null"},'
-            f'"route":{quote(route) if route else "null"},"upstream":{quote(upstream) if upstream else "null"},'
-            f'"backend":{quote(backend) if backend else "null"},'
+            f'{place_of(version, listener, scheme, route, upstream, backend, cause)},"status":{status},'
             f'"bytes_received":{bytes_received},"bytes_sent":{bytes_sent},"duration":{duration:.6f},'
             f'"connect":{"null" if connect is None else f"{connect:.6f}"},'
             f'"first_byte":{"null" if first_byte is None else f"{first_byte:.6f}"},'
             f'"attempts":{attempts},"reused":{"true" if reused else "false"},"user_agent":'
             f"{'null' if user_agent is None else quote(user_agent.decode('utf-8', 'backslashreplace'))},"
-            f'"referer":{"null" if referer is None else quote(_safe_text(referer, hash_secrets))}}}\n'
+            f'"referer":{"null" if referer is None else quote(_safe_referer(referer).decode("utf-8", "backslashreplace"))}}}\n'
         )
 
     return line
 
 
-def combined_format(hash_secrets: Callable[[bytes], bytes]) -> Format:
+def _json_place(version: int, listener: str, scheme: str, route: str, upstream: str, backend: str, cause: str) -> str:
+    """Write what an exchange shares with the others of its route, backend and outcome."""
+    return (
+        f'"version":{_or_null(_VERSIONS.get(version, ""))},"listener":{quote(listener)},"scheme":{quote(scheme)},'
+        f'"route":{_or_null(route)},"upstream":{_or_null(upstream)},"backend":{_or_null(backend)},'
+        f'"cause":{_or_null(cause)}'
+    )
+
+
+def _or_null(text: str) -> str:
+    return quote(text) if text else "null"
+
+
+def combined_format() -> Format:
     """Make the function that writes a record in the combined log format.
 
     The usual fields come first, in UTC; after the user agent the rest follows as ``name="value"``
     or ``name=number``, where readers of the plain format do not look. "-" is what does not apply.
-
-    :param hash_secrets: replaces the values of token-like names in the query of a URL.
     """
     latest = -1
     stamp = ""
+    place_of = lru_cache(_MOST_PLACES)(_combined_place)
 
     def line(record: Record) -> str:
         nonlocal latest, stamp
@@ -114,16 +131,14 @@ def combined_format(hash_secrets: Callable[[bytes], bytes]) -> Format:
             latest = second
         request = "-"
         if record.method:
-            target = _word(_safe_url(record.target, hash_secrets))
-            request = f"{_word(record.method)} {target} {_VERSIONS[record.version]}"
-        referer = record.referer and _safe_url(record.referer, hash_secrets)
+            target = _word(_safe_url(record.target))
+            request = f"{_word(record.method)} {target} {_VERSIONS.get(record.version, '-')}"
+        referer = record.referer and _safe_referer(record.referer)
+        place = place_of(record.listener, record.scheme, record.route, record.upstream, record.backend, record.cause)
         return (
             f'{_word(record.client.encode("utf-8", "replace"))} - - [{stamp}] "{request}" {record.status} '
             f"{record.bytes_sent} {_quoted(referer)} {_quoted(record.user_agent)}"
-            f" id={_quoted_str(record.request_id)} scheme={_quoted_str(record.scheme)}"
-            f" host={_quoted(record.host.rpartition(b'@')[2])} listener={_quoted_str(record.listener)}"
-            f" route={_quoted_str(record.route)} upstream={_quoted_str(record.upstream)}"
-            f" backend={_quoted_str(record.backend)} cause={_quoted_str(record.cause)}"
+            f" id={_quoted_str(record.request_id)} host={_quoted(record.host.rpartition(b'@')[2])} {place}"
             f" received={record.bytes_received} duration={record.duration:.6f} connect={_seconds(record.connect)}"
             f" first_byte={_seconds(record.first_byte)} attempts={record.attempts} reused={record.reused:d}\n"
         )
@@ -131,17 +146,25 @@ def combined_format(hash_secrets: Callable[[bytes], bytes]) -> Format:
     return line
 
 
-FORMATS: dict[str, Callable[[Callable[[bytes], bytes]], Format]] = {"json": json_format, "combined": combined_format}
+def _combined_place(listener: str, scheme: str, route: str, upstream: str, backend: str, cause: str) -> str:
+    return (
+        f"listener={_quoted_str(listener)} scheme={_quoted_str(scheme)} route={_quoted_str(route)}"
+        f" upstream={_quoted_str(upstream)} backend={_quoted_str(backend)} cause={_quoted_str(cause)}"
+    )
 
 
-def _safe_url(url: bytes, hash_secrets: Callable[[bytes], bytes]) -> bytes:
+FORMATS: dict[str, Callable[[], Format]] = {"json": json_format, "combined": combined_format}
+
+
+def _safe_url(url: bytes) -> bytes:
     if b"@" in url:
         url = _USERINFO.sub(rb"\1//", url)
-    return hash_secrets(url) if b"?" in url else url
+    return hide(url) if b"?" in url else url
 
 
-def _safe_text(url: bytes, hash_secrets: Callable[[bytes], bytes]) -> str:
-    return _safe_url(url, hash_secrets).decode("utf-8", "backslashreplace")
+def _safe_referer(url: bytes) -> bytes:
+    # A fragment has no business in a request (RFC 9110, section 10.1.3), and may hold an access token.
+    return _safe_url(url.partition(b"#")[0])
 
 
 def _clf_time(second: int) -> str:
