@@ -31,9 +31,13 @@ def functions(tree: ast.AST) -> Iterator[Function]:
 
 
 def length(function: Function) -> int:
-    """Count a function's lines, without its docstring."""
+    """Count a function's lines, without its docstring and without the functions in it, which are counted by themselves."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+    if not body:
+        return 0
+    inner = (node for node in ast.walk(function) if isinstance(node, Function) and node is not function)
+    nested = sum((node.end_lineno or 0) - node.lineno + 1 for node in inner)
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 - nested
 
 
 def is_excused(function: Function, lines: list[str]) -> bool:
