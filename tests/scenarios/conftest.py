@@ -135,3 +135,14 @@ def play() -> Iterator[Callable[..., Backend]]:
             return stack.enter_context(Backend(script, **more))
 
         yield start
+
+
+@pytest.fixture
+def proxied(play: Callable[..., Backend], start_daemon: StartDaemon) -> Callable[..., tuple[Backend, Daemon]]:
+    """Give what starts a backend for a script, and the product before it for any host."""
+
+    def start(script: Script, settings: str = "") -> tuple[Backend, Daemon]:
+        backend = play(script)
+        return backend, start_daemon(f'{settings}hosts: {{"*": {backend.url}}}')
+
+    return start

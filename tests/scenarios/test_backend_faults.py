@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import faults
 from tests.support.addresses import HOST, free_port
-from tests.support.backend import Connection
+from tests.support.backend import Backend, Connection
 from tests.support.daemon import Daemon
 from tests.support.messages import Gone, Response
 from tests.support.raw_client import RawClient

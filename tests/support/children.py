@@ -16,12 +16,13 @@ from pathlib import Path
 from .waiting import PATIENCE, until
 
 MARK = "TXPROXY_TEST_SESSION"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(mark: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment for a child: ours without proxies, with the mark and `extra`."""
+    """Give the environment for a child: ours without proxies, with this checkout, the mark and `extra`."""
     ours = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return ours | {MARK: mark, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"} | dict(extra or {})
+    return ours | {MARK: mark, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"} | dict(extra or {})
 
 
 def marked(mark: str) -> list[int]:
