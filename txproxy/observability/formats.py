@@ -25,8 +25,8 @@ from .record import Record
 Format = Callable[[Record], str]
 
 _VERSIONS = {10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0", 30: "HTTP/3.0"}
-_METHODS = {name: f'"{name.decode()}"' for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
-_METHODS[b""] = "null"
+_USUAL_METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+_METHODS = {b"": "null", **{name: quote(name.decode()) for name in _USUAL_METHODS}}
 # More than any route map has in use at a time, and not a danger to memory.
 _MOST_PLACES = 4096
 _USERINFO = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*:)//[^/?#]*@")
