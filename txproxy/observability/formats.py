@@ -94,7 +94,7 @@ def json_format() -> Format:
             f'"first_byte":{"null" if first_byte is None else f"{first_byte:.6f}"},'
             f'"attempts":{attempts},"reused":{"true" if reused else "false"},"user_agent":'
             f"{'null' if user_agent is None else quote(user_agent.decode('utf-8', 'backslashreplace'))},"
-            f'"referer":{"null" if referer is None else quote(_safe_referer(referer).decode("utf-8", "backslashreplace"))}}}\n'
+            f'"referer":{"null" if referer is None else _json_referer(referer)}}}\n'
         )
 
     return line
@@ -107,6 +107,10 @@ def _json_place(version: int, listener: str, scheme: str, route: str, upstream: 
         f'"route":{_or_null(route)},"upstream":{_or_null(upstream)},"backend":{_or_null(backend)},'
         f'"cause":{_or_null(cause)}'
     )
+
+
+def _json_referer(url: bytes) -> str:
+    return quote(_safe_referer(url).decode("utf-8", "backslashreplace"))
 
 
 def _or_null(text: str) -> str:
