@@ -146,14 +146,14 @@ class Composer:
         from twisted.web.wsgi import WSGIResource  # imports threads, which most maps do not need
 
         assert isinstance(config.leaf, WsgiLeaf)
-        application = _imported(config.leaf.application, config.where)
+        application = imported(config.leaf.application, config.where)
         if not callable(application):
             raise ComposeError(config.where, f"{config.leaf.application} is not a WSGI application: it cannot be called")
         return WSGIResource(self._reactor, self._reactor.getThreadPool(), application)  # type: ignore[no-any-return]
 
     def _resource(self, config: RouteConfig) -> IResource:
         assert isinstance(config.leaf, ResourceLeaf)
-        found = _imported(config.leaf.resource, config.where)
+        found = imported(config.leaf.resource, config.where)
         resource = found if IResource.providedBy(found) else found() if callable(found) else found
         if not IResource.providedBy(resource):
             raise ComposeError(config.where, f"{config.leaf.resource} is not a twisted.web resource")
@@ -191,7 +191,12 @@ def _pipeline(config: RouteConfig) -> Pipeline:
     return Pipeline(middleware) if middleware else EMPTY
 
 
-def _imported(name: str, where: object) -> Any:
+def imported(name: str, where: object) -> Any:
+    """Import what the route map names as "module:attribute".
+
+    :param where: where it is named, for the error.
+    :raises ComposeError: it cannot be imported, for whatever reason.
+    """
     module_name, _, attribute = name.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
