@@ -31,7 +31,7 @@ def functions(tree: ast.AST) -> Iterator[Function]:
 
 
 def length(function: Function) -> int:
-    """Count a function's lines, without its docstring and without the functions in it, which are counted by themselves."""
+    """Count a function's lines, without its docstring and without inner functions, which count by themselves."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     if not body:
         return 0
