@@ -39,20 +39,19 @@ def host_pattern(text: str) -> str:
     if "/" in text:
         host, _, path = text.partition("/")
         raise ValueError(f"{quoted(text)} has a path; write the host {host} and put 'path: /{path}' in a route")
-    found = re.fullmatch(r"(\*{1,2}\.)?(\[[^\[\]]*\]|[^\[\]]*)", text)
-    if found is None:
-        raise ValueError(f"{quoted(text)} is not a host")
-    stars, name = found[1] or "", found[2]
-    port = re.fullmatch(r"(.*[^:]):([0-9]*)", text)
-    if port and (not name.startswith("[") and name.count(":") == 1):
+    port = re.fullmatch(r"(\[.*\]|[^:]+):[0-9]*", text)
+    if port:
         raise ValueError(f"{quoted(text)} has a port; hosts match on every port, so write {port[1]}")
+    found = re.match(r"(\*{1,2}\.)?(.*)", text, re.DOTALL)
+    assert found is not None
+    stars, name = found[1] or "", found[2]
     if "*" in name:
         raise ValueError(
             f"{quoted(text)}: a wildcard is the whole leftmost label, as in *.example.com or **.example.com"
         )
     if stars and not name:
         raise ValueError(f"{quoted(text)} names no domain after the wildcard")
-    if stars and (":" in name or "[" in name):
+    if stars and (":" in name or "[" in name or name.replace(".", "").isdigit()):
         raise ValueError(f"{quoted(text)}: an IP address has no labels for a wildcard to match")
     return stars + normalize_name(name)
 
@@ -76,10 +75,14 @@ def path_pattern(text: str) -> str:
     for char, what in (("?", "query; match that with 'query:'"), ("#", "fragment, which no browser sends")):
         if char in text:
             raise ValueError(f"{quoted(text)} has a {what}")
-    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        raise ValueError(f"{quoted(text)}: after a '%' come two hexadecimal digits; write %25 for the character itself")
+    _check_escapes(text)
     _check_segments(text)
     return text
+
+
+def _check_escapes(text: str) -> None:
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        raise ValueError(f"{quoted(text)}: after a '%' come two hexadecimal digits; write %25 for the character itself")
 
 
 def _check_segments(text: str) -> None:
@@ -134,6 +137,12 @@ def strip_prefix(text: str) -> str:
         raise ValueError(f"{quoted(text)} is more than a prefix; write {bare}")
     if any(char in text for char in "{}*"):
         raise ValueError(f"{quoted(text)}: a prefix is plain text, without patterns")
+    _check_escapes(text)
+    for segment in map(unquote, text[1:].split("/")):
+        if segment in ("", ".", "..") or not _NEVER.isdisjoint(segment):
+            raise ValueError(
+                f"{quoted(text)} would never be found: no path that is compared has a part {quoted(segment)}"
+            )
     return text
 
 
