@@ -24,7 +24,7 @@ from txproxy.model.errors import (
     DNS_TIMEOUT,
     ProxyError,
 )
-from txproxy.reactor.tcp import connect_tcp
+from txproxy.reactor.tcp import Turn, connect_tcp
 
 
 class Address(Protocol):
@@ -70,13 +70,20 @@ class Dial:
     :param address: where to.
     :param timeout: seconds for all of it, None: for ever.
     :param build: makes the protocol; called with `connected`, which the protocol calls with itself once it has its transport.
+    :param turn: sends what the connection writes.
     :ivar result: fires with the protocol, or fails with a `ProxyError`; cancel it to stop.
     """
 
     def __init__(
-        self, reactor: Any, address: Address, timeout: float | None, build: Callable[[Callable[[Any], None]], IProtocol]
+        self,
+        reactor: Any,
+        address: Address,
+        timeout: float | None,
+        build: Callable[[Callable[[Any], None]], IProtocol],
+        turn: Turn,
     ) -> None:
         self._reactor = reactor
+        self._turn = turn
         self._address = address
         self._build = build
         self._connector: IConnector | None = None
@@ -95,7 +102,7 @@ class Dial:
             reactor.nameResolver.resolveHostName(_Addresses(self), address.host, address.port)
 
     def _connect(self, host: str) -> None:
-        self._connector = connect_tcp(self._reactor, host, self._address.port, _Attempt(self))
+        self._connector = connect_tcp(self._reactor, host, self._address.port, _Attempt(self), self._turn)
 
     def resolving(self, resolution: IHostResolution) -> None:
         """The name is being looked up."""

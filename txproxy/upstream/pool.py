@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IProtocol
 
 from txproxy.protocols.http1.client import ClientConnection
 from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.tcp import Turn
 
 from .dial import Address, Dial
 
@@ -36,10 +37,11 @@ class Pool:
     :param keepalive: its limits; may be replaced on reload.
     """
 
-    __slots__ = ("_address", "_closed", "_deadlines", "_idle", "_reactor", "in_use", "keepalive")
+    __slots__ = ("_address", "_closed", "_deadlines", "_idle", "_reactor", "_turn", "in_use", "keepalive")
 
     def __init__(self, reactor: Any, deadlines: Deadlines, address: Address, keepalive: KeepAlive) -> None:
         self._reactor = reactor
+        self._turn = Turn(reactor)
         self._deadlines = deadlines
         self._address = address
         self._closed = False
@@ -72,7 +74,7 @@ class Pool:
         :param timeout: seconds, None: for ever.
         :returns: fires with the connection or fails with a `ProxyError`.
         """
-        dial = Dial(self._reactor, self._address, timeout, self._build)
+        dial = Dial(self._reactor, self._address, timeout, self._build, self._turn)
         return dial.result.addCallback(self._count)
 
     def close(self) -> None:
