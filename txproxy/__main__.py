@@ -1,6 +1,8 @@
 """`python -m txproxy`: the same as the command `txproxy`."""
 
+import sys
+
 from .service.commands import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
