@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from txproxy.model import fields
 from txproxy.model.errors import CLIENT_DISCONNECTED, PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.observability.record import Record
@@ -62,6 +63,9 @@ class Upstreamed(Protocol):
 
     def release(self, reason: str) -> None:
         """Withdraw a reason."""
+
+
+_for_the_log = fields.finder((b"user-agent", b"referer"))
 
 
 def _drop(_: bytes) -> None:
@@ -271,6 +275,12 @@ class Exchange:
         head = self.head
         duration = self.seconds() - self.started
         route = self.route
+        user_agent = referer = None
+        for name, value in _for_the_log.findall(head.block):
+            if name[:1] in b"uU":
+                user_agent = value
+            else:
+                referer = value
         surroundings.access_log.write(
             Record(
                 surroundings.time() - duration,
@@ -295,8 +305,8 @@ class Exchange:
                 self.first_byte_time,
                 self.attempts,
                 self.reused,
-                head.field(b"user-agent"),
-                head.field(b"referer"),
+                user_agent,
+                referer,
             )
         )
 

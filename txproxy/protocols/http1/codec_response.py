@@ -49,6 +49,9 @@ _special = fields.finder((b"content-length", *HOP_BY_HOP))
 _drop = fields.remover(HOP_BY_HOP)
 _without_length = fields.remover((b"content-length",))
 
+_KEEP_ALIVE = (b"Connection", b"keep-alive")
+_KEEP_ALIVE_LINE = b"\r\nConnection: keep-alive"
+
 _IDLE, _HEAD, _BODY, _SWITCHING, _RAW, _DEAD = range(6)
 
 
@@ -226,11 +229,19 @@ class ResponseDecoder:
 
     def _interpret(self, head: ResponseHead, is_11: bool) -> bool:
         """Settle framing (RFC 9112, section 6.3) and persistence (section 9.3); give whether it is chunked."""
-        found = _special.findall(head.block)
-        if len(found) == 1 and found[0][0].lower() == b"content-length" and is_11:
-            self.keep_alive = True
-            self._set_length(head, found[0][1].rstrip(b" \t"))
-            return False
+        block = head.block
+        found = _special.findall(block)
+        # The usual shape takes a fraction of the general way.
+        if is_11 and found and found[0][0] == b"Content-Length":
+            if len(found) == 2 and found[1] == _KEEP_ALIVE:
+                head.block = block.replace(_KEEP_ALIVE_LINE, b"", 1)
+                plain = len(head.block) != len(block)
+            else:
+                plain = len(found) == 1
+            if plain:
+                self.keep_alive = True
+                self._set_length(head, found[0][1].rstrip(b" \t"))
+                return False
         seen: dict[bytes, bytes] = {}
         for name, value in found:
             lower = name.lower()
