@@ -45,7 +45,7 @@ def listen_address(text: str, directory: str) -> Address:
         return _unix(rest, directory)
     authority, tail = _split_authority(text, rest)
     if tail not in ("", "/"):
-        raise ValueError(f"{quoted(text)} has a path; to listen needs only an address and a port")
+        raise ValueError(f"{quoted(text)} has a path; a listener is only an address and a port")
     host, port = _host_port(text, authority, low=0)
     if host == "localhost":
         host = "127.0.0.1"
@@ -129,7 +129,7 @@ def _host_port(text: str, authority: str, low: int) -> tuple[str, int]:
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", authority)
     if found is None:
         hint = (
-            f"; write an IPv6 address in brackets: [{authority}]"
+            f"; write an IPv6 address in brackets: {_bracketed(authority)}"
             if authority.count(":") > 1 and "[" not in authority
             else ""
         )
@@ -142,6 +142,11 @@ def _host_port(text: str, authority: str, low: int) -> tuple[str, int]:
     if not re.fullmatch(r"[0-9]{1,5}", port) or not low <= int(port) <= 65535:
         raise ValueError(f"{quoted(port)} is not a port; ports are numbers from {low or 1} to 65535")
     return normalize_name(name), int(port)
+
+
+def _bracketed(authority: str) -> str:
+    found = re.fullmatch(r"(.*:.*[0-9a-f:]):([0-9]{2,5})", authority)
+    return f"[{found[1]}]:{found[2]}" if found else f"[{authority}]"
 
 
 def _joined(host: str, port: int) -> str:

@@ -150,9 +150,7 @@ class Composer:
 
     def _unknown_tag(self, tag: str | None, where: Where) -> Node:
         name = (tag or "").replace(_CORE, "!!")
-        self._report.error(
-            where, f"the tag {name} is not known here{self._report.near(name, ['!include'])}; only !include is"
-        )
+        self._report.error(where, f"the tag {name} is not known; the only one is !include")
         return Broken(where)
 
     def _sequence(self, where: Where, events: Iterator[yaml.Event], depth: int) -> Sequence:

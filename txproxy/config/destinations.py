@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo
 from . import values
 from .addresses import backend_address, looks_like_url
 from .model import BackendConfig
-from .problem import NOWHERE, Where, quoted
+from .problem import Where, quoted
 from .reading import Scalar, complain, report_of
 from .tree import Blank, Broken, Mapping, Node, Sequence, Text, described, is_node
 
@@ -68,11 +68,12 @@ def _backend(text: str, directory: str) -> tuple[BackendConfig, str]:
     return BackendConfig(url=url, kind=kind, host=host, port=port, path=socket_path, authority=authority), path
 
 
-def short(key: str, value: object) -> object:
+def short(key: str, value: object, info: ValidationInfo) -> object:
     """Give the mapping that a scalar is short for: `{key: value}` at the same place."""
     if not isinstance(value, Text):
         return value
     made = Mapping(value.where)
+    value.label = info.field_name
     made[key] = value
     made.key_where[key] = value.where
     return made
@@ -85,18 +86,18 @@ def destination(value: object, info: ValidationInfo) -> object:
     if isinstance(value, Text):
         return _single(value, info)
     if isinstance(value, Sequence):
-        return _several(value, info)
+        return _several(value, value.where, info)
     assert isinstance(value, Mapping | Blank)
     if isinstance(value, Mapping):
-        complain(info, value.where, "a split over upstreams: not supported yet")
+        complain(info, value, "a split over upstreams: not supported yet")
     elif not isinstance(value, Broken):
-        complain(info, value.where, "nothing is written here; expected a URL, or the name of an upstream")
+        complain(info, value, "nothing is written here; expected a URL, or the name of an upstream")
     return Destination(value.where)
 
 
 def _single(text: Text, info: ValidationInfo) -> Destination:
     if looks_like_url(text):
-        return _several([text], info)
+        return _several([text], text.where, info)
     try:
         return Destination(text.where, name=str(values.upstream_name(text)))
     except ValueError as error:
@@ -106,8 +107,7 @@ def _single(text: Text, info: ValidationInfo) -> Destination:
         return Destination(text.where)
 
 
-def _several(nodes: list[Node], info: ValidationInfo) -> Destination:
-    where = getattr(nodes, "where", nodes[0].where if nodes else NOWHERE)
+def _several(nodes: list[Node], where: Where, info: ValidationInfo) -> Destination:
     if not nodes:
         complain(info, where, "an empty list; expected at least one URL")
     backends: list[BackendConfig] = []
@@ -116,19 +116,19 @@ def _several(nodes: list[Node], info: ValidationInfo) -> Destination:
         if isinstance(node, Broken):
             continue
         if not isinstance(node, Text):
-            complain(info, node.where, f"expected a URL, found {described(node)}")
+            complain(info, node, f"expected a URL, found {described(node)}")
             continue
         try:
-            if not looks_like_url(node) and len(nodes) > 1:
+            if not looks_like_url(node):
                 raise ValueError(
                     f"{quoted(node)} is not a URL; a list holds URLs, the name of an upstream stands alone"
                 )
             made, path = _backend(node, report_of(info).directory(node.where))
         except ValueError as error:
-            complain(info, node.where, str(error))
+            complain(info, node, str(error))
             continue
         if made in backends:
-            complain(info, node.where, f"{quoted(node)} is in this list twice")
+            complain(info, node, f"{quoted(node)} is in this list twice")
         elif paths and path != paths[0]:
             complain(
                 info,

@@ -18,7 +18,7 @@ from . import patterns, values
 from .addresses import Address, listen_address
 from .destinations import BackendUrl, UrlText, short
 from .problem import quoted
-from .reading import NotYet, OneOrMore, Scalar, Table, Written, complain
+from .reading import NotYet, OneOrMore, Says, Scalar, Table, Written, complain
 from .routes import HostEntry, HostForms, host_value
 from .settings import FieldValue, KeepAlive, Limits, Log, Network, Timeouts, UpstreamTimeouts, words
 from .tree import Mapping
@@ -83,7 +83,7 @@ _BALANCE = words(("round_robin",), _LATER_BALANCE)
 
 def _balance(value: object, info: ValidationInfo) -> object:
     if isinstance(value, Mapping):
-        complain(info, value.where, "hash: not supported yet")
+        complain(info, value, "hash: not supported yet")
         return "round_robin"
     return _BALANCE.read(value, info)
 
@@ -92,6 +92,7 @@ class UpstreamEntry(Written):
     """A named group of backends."""
 
     what: ClassVar[str] = "an upstream"
+    example: ClassVar[str] = "{backends: [http://127.0.0.1:8000]}"
     required: ClassVar[tuple[str, ...]] = ("backends",)
     instead: ClassVar[dict[str, str]] = {"backends": "discover"}
     elsewhere: ClassVar[dict[str, str]] = {"url": "write `backends: [URL]`", "proxy": "write `backends: [URL]`"}
@@ -99,7 +100,9 @@ class UpstreamEntry(Written):
         tuple[
             Annotated[
                 BackendEntry,
-                BeforeValidator(lambda value: short("url", value), json_schema_input_type=UrlText | BackendEntry),
+                BeforeValidator(
+                    lambda value, info: short("url", value, info), json_schema_input_type=UrlText | BackendEntry
+                ),
             ],
             ...,
         ],
@@ -110,6 +113,7 @@ class UpstreamEntry(Written):
         BeforeValidator(
             _balance, json_schema_input_type=Literal["round_robin", *_LATER_BALANCE] | dict[Literal["hash"], str]
         ),
+        Says("round_robin"),
     ] = Field(
         default="round_robin",
         description="How a backend is chosen: in turn. `least_requests`, `random`, `power_of_two`, `first`, `hash` and "
@@ -199,7 +203,9 @@ class RouteMap(Written):
         tuple[
             Annotated[
                 ListenEntry,
-                BeforeValidator(lambda value: short("address", value), json_schema_input_type=str | ListenEntry),
+                BeforeValidator(
+                    lambda value, info: short("address", value, info), json_schema_input_type=str | ListenEntry
+                ),
             ],
             ...,
         ],

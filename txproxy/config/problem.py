@@ -59,7 +59,7 @@ class Problem:
             return str(self)
         line, column = _window(self.source_line, self.column)
         margin = f"{self.line:>5} | "
-        return f"{self}\n{margin}{_printable(line)}\n{' ' * (len(margin) - 2)}| {_padding(line[: column - 1])}^"
+        return f"{self}\n{margin}{_shown(line)}\n{' ' * (len(margin) - 2)}| {_padding(line[: column - 1])}^"
 
 
 class Report:
@@ -92,7 +92,8 @@ class Report:
         lines = self._lines.get(where.file, ())
         text = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
         # A dict, because an aliased node is read once per alias but is wrong only once.
-        self._problems[Problem(where.file, where.line, where.column, message, severity, text)] = None
+        problem = Problem(where.file, where.line, where.column, _printable(message), severity, text)
+        self._problems[problem] = None
 
     def near(self, word: str, known: Iterable[str]) -> str:
         """Give "; did you mean 'x'?" if a known word is near this one, else ""."""
@@ -137,9 +138,14 @@ def listed(words: Iterable[str], last: str = "or") -> str:
 
 
 def _printable(text: str) -> str:
+    # What a route map holds must not move a terminal's cursor, nor make two lines of one in a log.
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() or char == "\t" else f"\\x{ord(char):02x}" for char in text)
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def _shown(line: str) -> str:
+    return "\t".join(map(_printable, line.split("\t")))
 
 
 def _padding(text: str) -> str:

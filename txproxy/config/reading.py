@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from .problem import NOWHERE, Report, Where, listed, nearest, quoted
-from .tree import Blank, Broken, Mapping, Sequence, Text, described, is_node
+from .tree import Blank, Broken, Mapping, Node, Sequence, Text, described, is_node
 
 JsonSchema = dict[str, Any]
 
@@ -36,9 +36,11 @@ def report_of(info: ValidationInfo) -> Report:
     return info.context
 
 
-def complain(info: ValidationInfo, where: Where, sentence: str) -> None:
+def complain(info: ValidationInfo, place: Where | Node, sentence: str) -> None:
     """Report a problem with the value of the key that is being read."""
-    report_of(info).error(where, f"{info.field_name}: {sentence}" if info.field_name else sentence)
+    label = (place.label if isinstance(place, Text) else None) or info.field_name
+    where = place if isinstance(place, Where) else place.where
+    report_of(info).error(where, f"{label}: {sentence}" if label else sentence)
 
 
 def is_wrong(info: ValidationInfo, node: object, expected: str, form: type[object]) -> bool:
@@ -47,9 +49,9 @@ def is_wrong(info: ValidationInfo, node: object, expected: str, form: type[objec
         return False
     if isinstance(node, Blank):
         if not isinstance(node, Broken):
-            complain(info, node.where, f"nothing is written here; expected {expected}, or leave the key out")
+            complain(info, node, f"nothing is written here; write {expected}, or take this out")
     elif isinstance(node, Text | Sequence | Mapping):
-        complain(info, node.where, f"expected {expected}, found {described(node)}")
+        complain(info, node, f"expected {expected}, found {described(node)}")
     return True
 
 
@@ -84,7 +86,7 @@ class Scalar:
                 return self.parse(value, report_of(info).directory(value.where))
             return self.parse(value)
         except ValueError as error:
-            complain(info, value.where, str(error))
+            complain(info, value, str(error))
             return self.fallback
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -114,7 +116,7 @@ class OneOrMore:
             return (value,)
         if isinstance(value, Sequence):
             if self.some and not value:
-                complain(info, value.where, f"an empty list; expected {self.expected}, or leave the key out")
+                complain(info, value, f"an empty list; write {self.expected}, or take this out")
             return tuple(value)
         if not isinstance(value, Blank):
             return value
@@ -162,6 +164,8 @@ class Table:
                 complain(info, where, f"{quoted(written)} is here twice; the first is in line {seen[folded].line}")
                 continue
             seen[folded] = where
+            if isinstance(inner, Text):
+                inner.label = name
             good[str(name)] = inner
         return good
 
@@ -197,6 +201,7 @@ class Written(BaseModel):
     """A mapping of the language; its fields are the keys, their descriptions the reference.
 
     :cvar what: what the mapping is, with its article, for messages.
+    :cvar example: one as it may be written, for messages; "" where `what` says enough.
     :cvar required: keys that must be there (every field has a harmless default nevertheless).
     :cvar instead: for a required key, one that can stand in its place.
     :cvar elsewhere: keys that are often written here but belong to another place, and a hint for each.
@@ -204,6 +209,7 @@ class Written(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
     what: ClassVar[str] = "a mapping"
+    example: ClassVar[str] = ""
     required: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[AnyMapping[str, str]] = {}
     elsewhere: ClassVar[AnyMapping[str, str]] = {}
@@ -267,7 +273,7 @@ class Written(BaseModel):
     def _read(cls, value: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         if not is_node(value):
             return handler(value)
-        if is_wrong(info, value, cls.what, Mapping):
+        if is_wrong(info, value, f"a mapping such as {cls.example}" if cls.example else cls.what, Mapping):
             return cls._harmless(value)
         assert isinstance(value, Mapping)
         model = handler(cls._checked(value, report_of(info)))
@@ -291,6 +297,7 @@ class Written(BaseModel):
             elif key not in cls.model_fields:
                 report.error(where, f"unknown key {quoted(key)} in {cls.what}{cls._hint(key, report)}")
                 misspelt.add(nearest(key, cls.required))
+                misspelt.update(wanted for wanted in cls.required if f"`{wanted}" in cls.elsewhere.get(key, ""))
         for key in cls.required:
             if key not in node and key not in misspelt and cls.instead.get(key) not in node:
                 report.error(node.where, f"{cls.what} needs the key {quoted(key)}")

@@ -40,6 +40,7 @@ class RedirectEntry(Written):
     """Where clients are sent."""
 
     what: ClassVar[str] = "a redirect"
+    example: ClassVar[str] = "{to: /new, status: 302}"
     required: ClassVar[tuple[str, ...]] = ("to",)
     to: Annotated[str, Scalar(str, "/", "a URL such as https://app.example.com{uri}")] = Field(
         default="",
@@ -59,7 +60,8 @@ def _answer_field(text: str) -> str:
 class RespondEntry(Written):
     """An answer that txproxy gives by itself."""
 
-    what: ClassVar[str] = "an answer such as {status: 404}"
+    what: ClassVar[str] = "an answer"
+    example: ClassVar[str] = "{status: 404}"
     status: Annotated[int, Scalar(_status, 200, "a status", {"type": "integer", "minimum": 200, "maximum": 599})] = (
         Field(default=200, description="200 to 599.")
     )
@@ -185,7 +187,7 @@ class RouteEntry(Written):
     )
     redirect: Annotated[
         RedirectEntry | None,
-        BeforeValidator(lambda value: short("to", value), json_schema_input_type=str | RedirectEntry),
+        BeforeValidator(lambda value, info: short("to", value, info), json_schema_input_type=str | RedirectEntry),
         Says("a URL, or a mapping"),
     ] = Field(
         default=None, description="Leaf: clients are sent to another URL, with 308 unless `status` says otherwise."

@@ -33,7 +33,7 @@ def words(known: tuple[str, ...], later: tuple[str, ...] = ()) -> Scalar:
     schema = {"enum": [*known, *later]}
     if later:
         schema["description"] = f"({listed(later, 'and')}: not supported yet)"  # type: ignore[assignment]
-    return Scalar(values.word(known, later), known[0], f"one of {', '.join(known)}", schema)
+    return Scalar(values.word(known, later), known[0], listed(known), schema)
 
 
 def file_path(text: str, directory: str) -> str:
@@ -68,6 +68,7 @@ class Limits(Written):
     """Bounds on what one client, or all together, can take."""
 
     what: ClassVar[str] = "`limits`"
+    example: ClassVar[str] = "{body: 2MiB}"
     # 10 000: a descriptor each way fits the 20 000 or more that service files commonly grant.
     connections: Annotated[int, _whole(1, 1_000_000)] = Field(
         default=10_000, description="Client connections open at one time, on all listeners together."
@@ -93,6 +94,7 @@ class Timeouts(Written):
     """How long txproxy waits for clients, in seconds."""
 
     what: ClassVar[str] = "`timeouts`"
+    example: ClassVar[str] = "{header: 30s}"
     elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
         ("connect", "response", "idle"), "it waits for a backend, so it belongs to `timeouts` of an upstream or a route"
     )
@@ -120,6 +122,7 @@ class UpstreamTimeouts(Written):
     """How long txproxy waits for a backend, in seconds; None: as the upstream has it."""
 
     what: ClassVar[str] = "`timeouts`"
+    example: ClassVar[str] = "{response: 5m}"
     elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
         ("header", "handshake", "keepalive", "body", "write", "tunnel", "drain"),
         "it waits for clients, so it belongs to `timeouts` at the top of the route map",
@@ -140,6 +143,7 @@ class KeepAlive(Written):
     """Connections to backends that are kept open between requests."""
 
     what: ClassVar[str] = "`keepalive`"
+    example: ClassVar[str] = "{max_idle: 16}"
     max_idle: Annotated[int, _whole(0, 100_000)] = Field(
         default=64, description="Idle connections kept to one backend; 0 opens a new connection for each request."
     )
@@ -178,6 +182,7 @@ class Log(Written):
     """What is written down."""
 
     what: ClassVar[str] = "`log`"
+    example: ClassVar[str] = "{level: debug}"
     level: Annotated[str, words(("debug", "info", "warn", "error", "critical"))] = Field(
         default="info", description="The least severe event of the application log that is written."
     )
@@ -207,6 +212,7 @@ class HeaderEdits(Written):
     """Changes to a header: first `remove`, then `set`, then `add`."""
 
     what: ClassVar[str] = "header changes"
+    example: ClassVar[str] = "{set: {X-Env: prod}}"
     set: EditedFields = Field(default={}, description="Fields that get this value in place of whatever they have.")
     add: EditedFields = Field(default={}, description="Fields that are put beside those of the same name.")
     remove: Annotated[

@@ -10,16 +10,21 @@ from .problem import NOWHERE, Where, quoted
 
 
 class Text(str):
-    """A scalar: the text as written, and where."""
+    """A scalar: the text as written, and where.
 
-    __slots__ = ("where",)
+    `label` is what its problems are headed with, where that is not the key it is read under: a short
+    form is read as the long one, but its author knows only what is written.
+    """
+
+    __slots__ = ("label", "where")
     where: Where
+    label: str | None
 
     @classmethod
     def at(cls, text: str, where: Where) -> Text:
         """Make one."""
         made = cls(text)
-        made.where = where
+        made.where, made.label = where, None
         return made
 
 
