@@ -270,6 +270,7 @@ class ClientConnection:
     def detach(self) -> None:
         """Become a tunnel (after a 101)."""
         self._tunnel = True
+        self._request_sent = self._chunked = False  # from here on it has neither end nor framing
         self.deadline = float("inf")
         self._decoder.detach()
 

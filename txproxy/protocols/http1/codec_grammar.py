@@ -34,6 +34,9 @@ TRAILERS = re.compile(_BLOCK)
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;" + _VALUE + rb")?\r\n")
 CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 
+# protocol-name ["/" protocol-version] (RFC 9110, section 7.8)
+UPGRADE_PROTOCOL = re.compile(_TOKEN + rb"(?:/" + _TOKEN + rb")?")
+
 # Names with "_" are dropped: many applications cannot tell X_Real_IP from X-Real-IP.
 UNDERSCORED = re.compile(rb"\r\n[^:_\r]*+_[^:\r]*+:[^\r]*+")
 
@@ -96,8 +99,8 @@ def nominated(options: list[bytes]) -> tuple[bytes, ...]:
     return tuple(option for option in options if option not in known and fields.TOKEN.fullmatch(option))
 
 
-_REQUEST_LINE = re.compile(rb"(?:\r\n)?" + _TOKEN + rb" [!-\"$-~]++ HTTP/1\.[01]")
-_ANY_VERSION = re.compile(rb"(?:\r\n)?" + _TOKEN + rb" [^ ]++ HTTP/([0-9])\.([0-9])")
+_REQUEST_LINE = re.compile(_TOKEN + rb" [!-\"$-~]++ HTTP/1\.[01]")
+_ANY_VERSION = re.compile(_TOKEN + rb" [!-~]++ HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: " + _VALUE + rb")?")
 _FIELD_LINE = re.compile(_TOKEN + rb":" + _VALUE)
 
@@ -116,51 +119,60 @@ def _wrong_field_line(line: bytes) -> str:
     return f"the value of {name[:40].decode('latin-1')} holds the control character {bad[0] if bad else b''!r}"
 
 
-def _wrong_line(lines: list[bytes], cause: Cause) -> ProxyError | None:
-    offset = len(lines[0]) + 2
-    for line in lines[1:]:
-        if not _FIELD_LINE.fullmatch(line):
-            return ProxyError(cause, f"{_wrong_field_line(line)}, at byte {offset} of the head")
-        offset += len(line) + 2
-    return None
+def judge_request_head(
+    data: bytes, limit: int, max_fields: int, judged: int = 0, lines: int = 0
+) -> tuple[int, int]:
+    """Judge the lines of a request head that is not complete, or not right.
 
+    Lines are judged as soon as they are complete, so that garbage is refused without waiting for its
+    end, and each of them once, so that a head in drops costs no more than one in a piece.
 
-def request_head_error(data: bytes, limit: int) -> ProxyError | None:
-    """Say what is wrong with a request head that did not match; None: nothing yet, it is incomplete.
-
-    Lines are judged as soon as they are complete, so that garbage is refused without waiting for its end.
+    :param judged: where the first line begins that was not judged before.
+    :param lines: how many lines, the request line included, are before it.
+    :returns: both for the next time.
+    :raises ProxyError: the first thing that is wrong, wherever the head was split.
     """
-    head, found, _ = data.partition(b"\r\n\r\n") if not data.startswith(b"\r\n") else data[2:].partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
-    if not found:
-        if len(data) > limit:
-            if len(lines) == 1:
-                return ProxyError(REQUEST_TARGET_TOO_LONG, f"the request line is longer than {limit} bytes")
-            return too_large(limit)
-        # The last line may be cut anywhere; a bare LF or CR in it will not mend.
-        last = lines.pop()
-        if b"\n" in last or b"\r" in last[:-1] or b"\0" in last:
-            return ProxyError(HTTP_REQUEST_ERROR, "a bare CR, a bare LF or a NUL stands in the head")
+    while (stop := data.find(b"\r\n", judged, limit)) >= 0:
+        line = data[judged:stop]
+        if lines:
+            if not _FIELD_LINE.fullmatch(line):
+                raise ProxyError(HTTP_REQUEST_ERROR, f"{_wrong_field_line(line)}, at byte {judged} of the head")
+            if lines > max_fields:
+                raise too_many(max_fields)
+            lines += 1
+        elif line or judged:  # one empty line before the request line is no fault
+            _judge_request_line(line)
+            lines = 1
+        judged = stop + 2
+    # The last line may be cut anywhere; a bare LF or CR in it will not mend.
+    last = data[judged : limit + 1]
+    if b"\n" in last or b"\r" in last[:-1] or b"\0" in last:
+        raise ProxyError(HTTP_REQUEST_ERROR, "a bare CR, a bare LF or a NUL stands in the head")
+    if not lines:
+        _judge_start(last)
+    if len(data) > limit:
         if not lines:
-            return _not_http(last)
-    if not _REQUEST_LINE.fullmatch(lines[0]):
-        version = _ANY_VERSION.fullmatch(lines[0])
-        if version is not None and version[1] != b"1":
-            shown = f"HTTP/{version[1].decode()}.{version[2].decode()}"
-            return ProxyError(HTTP_REQUEST_ERROR, f"{shown} is not spoken here", status=505)
-        return ProxyError(HTTP_REQUEST_ERROR, f"not a request line: {lines[0][:80]!r}")
-    error = _wrong_line(lines, HTTP_REQUEST_ERROR)
-    if error is None and found:  # every line is right and the whole is not: cannot be, but must not hang
-        return ProxyError(HTTP_REQUEST_ERROR, "the head is malformed")
-    return error
+            raise ProxyError(REQUEST_TARGET_TOO_LONG, f"the request line is longer than {limit} bytes")
+        raise too_large(limit)
+    return judged, lines
 
 
-def _not_http(start: bytes) -> ProxyError | None:
+def _judge_request_line(line: bytes) -> None:
+    if _REQUEST_LINE.fullmatch(line):
+        return
+    version = _ANY_VERSION.fullmatch(line)
+    if version is not None and version[1] != b"1":
+        shown = f"HTTP/{version[1].decode()}.{version[2].decode()}"
+        raise ProxyError(HTTP_REQUEST_ERROR, f"{shown} is not spoken here", status=505)
+    raise ProxyError(HTTP_REQUEST_ERROR, f"not a request line: {line[:80]!r}")
+
+
+def _judge_start(start: bytes) -> None:
     # Told by the first byte: a client of another protocol may wait for us before it sends a line's end.
     if not start or start == b"\r" or fields.TOKEN.match(start):
-        return None
+        return
     what = "a TLS handshake came to a plain HTTP port" if start[0] == 0x16 else f"not HTTP: {start[:40]!r}"
-    return ProxyError(HTTP_REQUEST_ERROR, what)
+    raise ProxyError(HTTP_REQUEST_ERROR, what)
 
 
 def too_large(limit: int) -> ProxyError:
@@ -169,26 +181,37 @@ def too_large(limit: int) -> ProxyError:
     return ProxyError(REQUEST_HEADER_TOO_LARGE, f"the head is longer than {limit} bytes", hint=hint)
 
 
+def too_many(limit: int) -> ProxyError:
+    """Make the error for a head of more fields than `limits.header_fields`."""
+    hint = "The limit is limits.header_fields of the route map."
+    return ProxyError(REQUEST_HEADER_TOO_LARGE, f"more than {limit} header fields", hint=hint)
+
+
 def response_head_error(data: bytes, limit: int) -> ProxyError | None:
-    """Say what is wrong with a response head that did not match; None: it is incomplete."""
+    """Say what is wrong with a response head that did not match; None: it is incomplete.
+
+    A folded or badly spaced line is mended once the head is complete (see `mend_response_head`), so
+    before that only the status line is judged.
+    """
     head, found, _ = data.partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
+    if len(head) + 4 > limit and (found or len(data) > limit):
+        return ProxyError(HTTP_RESPONSE_HEADER_SECTION_SIZE, f"the head is longer than {limit} bytes")
+    line, complete, _ = head.partition(b"\r\n")
+    if not complete and not found:
+        # Garbage is told by its first bytes; there may never be a line end to wait for.
+        wrong = not b"HTTP/1.".startswith(line[:7]) or b"\n" in line
+    else:
+        wrong = not _STATUS_LINE.fullmatch(line)
+    if wrong:
+        return ProxyError(HTTP_PROTOCOL_ERROR, f"not a status line: {line[:80]!r}")
     if not found:
-        if len(data) > limit:
-            return ProxyError(HTTP_RESPONSE_HEADER_SECTION_SIZE, f"the head is longer than {limit} bytes")
-        if len(lines) == 1:
-            # Garbage is told by its first bytes; there may never be a line end to wait for.
-            start = lines[0][:7]
-            wrong = not (b"HTTP/1.".startswith(start) or start == b"HTTP/1.") or b"\n" in lines[0]
-            return ProxyError(HTTP_PROTOCOL_ERROR, f"not a status line: {lines[0][:80]!r}") if wrong else None
-        lines.pop()
-    if not _STATUS_LINE.fullmatch(lines[0]):
-        return ProxyError(HTTP_PROTOCOL_ERROR, f"not a status line: {lines[0][:80]!r}")
-    # A folded or badly spaced line is mended once the head is complete (see `mend_response_head`).
-    return (_wrong_line(lines, HTTP_PROTOCOL_ERROR) or ProxyError(HTTP_PROTOCOL_ERROR, "the head is malformed")) if found else None
+        return None
+    faults = (_wrong_field_line(line) for line in head.split(b"\r\n")[1:] if not _FIELD_LINE.fullmatch(line))
+    return ProxyError(HTTP_PROTOCOL_ERROR, next(faults, "the head is malformed"))
 
 
-_FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
+# The look-behind lets a match begin only where white space begins: a run of it is walked through once.
+_FOLD = re.compile(rb"(?<![ \t])[ \t]*+\r\n[ \t]++")
 _SPACE_BEFORE_COLON = re.compile(rb"(\r\n" + _TOKEN + rb")[ \t]++:")
 
 
@@ -196,7 +219,12 @@ def mend_response_head(data: bytes) -> bytes:
     """Mend what a proxy may mend in a complete response head before it forwards it.
 
     Folded lines are joined by one space (RFC 9112, section 5.2), white space before a colon is
-    removed (section 5.1). The data behind the head stays as it is.
+    removed (section 5.1). The data behind the head stays as it is, and so does a line that would be
+    folded into the status line: it is no continuation of anything (section 2.2).
     """
     head, found, rest = data.partition(b"\r\n\r\n")
-    return _SPACE_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", head)) + found + rest
+    line, separator, block = head.partition(b"\r\n")
+    if block[:1] in (b" ", b"\t"):
+        return data
+    mended = _SPACE_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", separator + block))
+    return line + mended + found + rest

@@ -20,9 +20,11 @@ from .codec_grammar import (
     PROVENANCE,
     REQUEST_HEAD,
     UNDERSCORED,
+    UPGRADE_PROTOCOL,
+    judge_request_head,
     nominated,
-    request_head_error,
     too_large,
+    too_many,
 )
 
 
@@ -70,7 +72,18 @@ class RequestDecoder:
     :param header_fields: the most field lines of a head.
     """
 
-    __slots__ = ("_buffer", "_holds", "_reader", "_running", "_sink", "_state", "header_bytes", "header_fields", "keep_alive")
+    __slots__ = (
+        "_buffer",
+        "_holds",
+        "_judged",
+        "_reader",
+        "_running",
+        "_sink",
+        "_state",
+        "header_bytes",
+        "header_fields",
+        "keep_alive",
+    )
 
     def __init__(self, sink: RequestSink, header_bytes: int, header_fields: int) -> None:
         self._sink = sink
@@ -81,6 +94,8 @@ class RequestDecoder:
         self._reader: BodyReader | None = None
         self._holds = 0
         self._running = False
+        #: of an incomplete head: where its first incomplete line begins, and how many are before it
+        self._judged = (0, 0)
         #: whether the connection may serve another request, as far as the last head says
         self.keep_alive = True
 
@@ -157,7 +172,9 @@ class RequestDecoder:
                     data, self._buffer = self._buffer, b""
                     self._sink.body(data)
                 else:
-                    if state == _COMPLETE and len(self._buffer) > READ_AHEAD:
+                    if state == _DEAD:
+                        self._buffer = b""
+                    elif len(self._buffer) > READ_AHEAD:
                         self._sink.read_ahead()
                     break
         except ProxyError as error:
@@ -182,20 +199,22 @@ class RequestDecoder:
 
     def _read_head(self) -> bool:
         data = self._buffer
-        match = REQUEST_HEAD.match(data)
+        judged = self._judged[0]
+        # A head that comes in drops is matched once, at its end: the lines before have been judged.
+        match = None if judged and data.find(b"\r\n\r\n", judged - 2) < 0 else REQUEST_HEAD.match(data)
         if match is None:
-            error = request_head_error(data, self.header_bytes)
-            if error is not None:
-                raise error
+            self._judged = judge_request_head(data, self.header_bytes, self.header_fields, *self._judged)
             self._sink.head_begun()
             return False
         method, target, minor, block = match.groups()
         end = match.end()
         if end > self.header_bytes:
-            raise request_head_error(data[: end - 1], self.header_bytes) or too_large(self.header_bytes)
+            judge_request_head(data, self.header_bytes, self.header_fields)
+            raise too_large(self.header_bytes)
         if block.count(b"\r") > self.header_fields:
-            hint = "The limit is limits.header_fields of the route map."
-            raise ProxyError(too_large(0).cause, f"more than {self.header_fields} header fields", hint=hint)
+            raise too_many(self.header_fields)
+        if judged:
+            self._judged = (0, 0)
         self._buffer = data[end:]
         head, chunked = self._interpret(method, target, minor == b"1", block)
         if head.content_length == 0:
@@ -288,13 +307,13 @@ class RequestDecoder:
             self.keep_alive = b"close" not in options
         extra = nominated(options)
         if extra:
-            head.block = fields.without(head.block, *extra)
+            head.block = fields.without_any(head.block, extra)
         if head.version == 10:
             return
         if b"upgrade" in options and b"upgrade" in seen:
             protocols = fields.list_members(seen[b"upgrade"])
-            # An upgrade to h2c would carry requests past every route and rule (h2c smuggling).
-            if protocols and not any(p.startswith(b"h2c") for p in protocols):
+            # An upgrade to h2c would carry requests past every route and rule (h2c smuggling), however spelled.
+            if protocols and all(UPGRADE_PROTOCOL.fullmatch(p) and not p.startswith(b"h2c") for p in protocols):
                 head.upgrade = seen[b"upgrade"]
         if b"te" in seen:
             head.accepts_trailers = b"trailers" in fields.list_members(seen[b"te"])
@@ -313,8 +332,11 @@ class _Completing:
         self._decoder = decoder
         self.body = decoder._sink.body
 
-    def body_end(self, trailers: bytes) -> None:
+    def body_end(self, trailers: bytes, rest: bytes) -> None:
         decoder = self._decoder
+        if decoder._state == _DEAD:
+            return
+        decoder._buffer = rest + decoder._buffer
         if decoder._state == _BODY:
             decoder._state = _COMPLETE
             decoder._reader = None

@@ -58,7 +58,18 @@ _IDLE, _HEAD, _BODY, _SWITCHING, _RAW, _DEAD = range(6)
 class ResponseDecoder:
     """Decode the server's side of one connection, one response for each `expect`."""
 
-    __slots__ = ("_buffer", "_holds", "_is_head", "_may_switch", "_reader", "_running", "_sink", "_state", "keep_alive")
+    __slots__ = (
+        "_buffer",
+        "_holds",
+        "_is_head",
+        "_may_switch",
+        "_reader",
+        "_running",
+        "_scanned",
+        "_sink",
+        "_state",
+        "keep_alive",
+    )
 
     def __init__(self, sink: ResponseSink) -> None:
         self._sink = sink
@@ -67,6 +78,8 @@ class ResponseDecoder:
         self._reader: BodyReader | None = None
         self._holds = 0
         self._running = False
+        #: so far no head's end was found
+        self._scanned = 0
         self._is_head = False
         self._may_switch = False
         #: whether the connection may carry another request, as far as the last head says
@@ -152,6 +165,8 @@ class ResponseDecoder:
                     self.keep_alive = False
                     self._sink.stray()
                 else:
+                    if state == _DEAD:
+                        self._buffer = b""
                     break
         except ProxyError as error:
             self._fail(error)
@@ -171,11 +186,17 @@ class ResponseDecoder:
         return True
 
     def _read_head(self) -> bool:
-        match = RESPONSE_HEAD.match(self._buffer)
+        scanned = self._scanned
+        # A head that comes in drops is matched once, at its end.
+        is_whole = not scanned or self._buffer.find(b"\r\n\r\n", max(0, scanned - 3)) >= 0
+        match = RESPONSE_HEAD.match(self._buffer) if is_whole else None
         if match is None:
             error = response_head_error(self._buffer, MAX_RESPONSE_HEAD)
             if error is None:
+                self._scanned = len(self._buffer)
                 return False
+            if error.cause is HTTP_RESPONSE_HEADER_SECTION_SIZE:
+                raise error
             mended = mend_response_head(self._buffer)
             match = RESPONSE_HEAD.match(mended)
             if match is None:
@@ -183,6 +204,8 @@ class ResponseDecoder:
             self._buffer = mended
         if match.end() > MAX_RESPONSE_HEAD:
             raise ProxyError(HTTP_RESPONSE_HEADER_SECTION_SIZE, f"the head is longer than {MAX_RESPONSE_HEAD} bytes")
+        if scanned:
+            self._scanned = 0
         minor, status, reason, block = match.groups()
         rest = self._buffer[match.end() :]
         head = ResponseHead(int(status), reason or b"", block)
@@ -254,7 +277,9 @@ class ResponseDecoder:
             head.block = _drop.sub(b"", head.block)
         extra = nominated(options)
         if extra:
-            head.block = fields.without(head.block, *extra)
+            head.block = fields.without_any(head.block, extra)
+        if not is_11 and b"transfer-encoding" in seen:
+            self.keep_alive = False  # RFC 9112, section 6.1: what an HTTP/1.0 hop made of the framing is unknown
         return self._settle_body(head, seen.get(b"transfer-encoding"), seen.get(b"content-length"))
 
     def _settle_body(self, head: ResponseHead, coding: bytes | None, length: bytes | None) -> bool:
@@ -302,8 +327,11 @@ class _Completing:
         self._decoder = decoder
         self.body = decoder._sink.body
 
-    def body_end(self, trailers: bytes) -> None:
+    def body_end(self, trailers: bytes, rest: bytes) -> None:
         decoder = self._decoder
+        if decoder._state == _DEAD:
+            return
+        decoder._buffer = rest + decoder._buffer
         if decoder._state == _BODY:
             decoder._state = _IDLE
             decoder._reader = None

@@ -294,18 +294,11 @@ class ServerConnection:
         add_length = length if end and head.content_length is None and not bodiless else None
         wire = response_head(head, self._version, self.closing, chunked, add_length)
         self._response = _CHUNKED if chunked else _BODY
-        self._remaining = length
-        if not body or bodiless:
-            self.transport.write(wire)
-        elif chunked:
-            self.sent_bytes = len(body)
-            self.transport.write(wire + chunk(body))
-        else:
-            self._remaining = -1 if length is None else length - len(body)
-            self.sent_bytes = len(body)
-            self.transport.write(wire + body)
-        if length is None and not chunked:
-            self._remaining = None
+        if bodiless:
+            body = b""
+        self._remaining = None if length is None else length - len(body)
+        self.sent_bytes = len(body)
+        self.transport.write(wire + (chunk(body) if chunked else body) if body else wire)
         if end:
             self.send_end()
 
