@@ -1,0 +1,141 @@
+"""A request as somebody describes it on the command line, or in `tests:`, and the bytes a client would send.
+
+Rule: nothing is judged here but what cannot be put on the wire at all; whether the request is a good one,
+the codec that serves says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote
+
+from txproxy.config.model import Config, Listen
+from txproxy.model.hostname import normalize_name
+
+_URL = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?([^/?#]*)([^#]*)", re.DOTALL)
+_NO_LINE = re.compile(r"[\x00-\x1f\x7f]")
+_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
+_PORTS = {"http": 80, "https": 443}
+# RFC 6335, section 6: of the range that clients' ports come from; the number only shows in Forwarded.
+CLIENT_PORT = 50000
+
+
+class NotAsked(ValueError):
+    """What was described cannot be sent; the message is one sentence for the one who described it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and where it comes from and to.
+
+    :ivar host: as the URL names it.
+    :ivar wire: its head as a client would send it.
+    :ivar client_ip: "" for a unix socket.
+    :ivar local_port: the port it comes to, 0 for a unix socket.
+    :ivar listener: the listener's address as the route map has it; "" where none speaks the scheme.
+    """
+
+    method: str
+    url: str
+    scheme: str
+    host: str
+    wire: bytes
+    client_ip: str
+    local_port: int
+    listener: str
+
+
+def asked(
+    config: Config,
+    method: str,
+    url: str,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    client_ip: str | None = None,
+    listener: str | None = None,
+) -> Asked:
+    """Make a request of a description.
+
+    :param url: absolute; ``http://`` may be left out.
+    :param client_ip: where it comes from; None: this machine.
+    :param listener: the address, as the route map has it, that it comes to; None: the one that fits best.
+    :raises NotAsked: it cannot be sent.
+    """
+    if not method or re.search(r"[\x00-\x20\x7f]", method) or not method.isascii():
+        raise NotAsked(f"{method!r} is not a method")
+    found = _URL.fullmatch(url)
+    assert found is not None  # every part of the pattern may be empty
+    scheme, authority, target = (found[1] or "http").lower(), found[2], found[3]
+    if scheme not in _PORTS or not authority:
+        raise NotAsked(f"{url!r} is not an http or https URL such as http://app.example.com/path")
+    port = _port(authority)
+    address = _listener(config, scheme, port, listener)
+    if address is not None and address.kind == "unix":
+        ip, local_port = "", 0
+        if client_ip is not None:
+            raise NotAsked(f"{address.address} is a unix socket: its clients have no address")
+    else:
+        ip, local_port = _ip(client_ip), (address.port if address else 0) or port or _PORTS[scheme]
+    wire = _wire(method, _target(target), _host(authority, scheme), list(headers))
+    return Asked(method, url, scheme, authority, wire, ip, local_port, "" if address is None else address.address)
+
+
+def _wire(method: str, target: str, host: bytes, headers: list[tuple[str, str]]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1".encode("ascii")]
+    if not any(name.lower() == "host" for name, _ in headers):
+        lines.append(b"Host: " + host)
+    for name, value in headers:
+        if _NO_LINE.search(name) or _NO_LINE.search(value.replace("\t", " ")):
+            raise NotAsked(f"the header field {name!r} holds a control character")
+        lines.append(f"{name}: {value}".encode("utf-8", "surrogateescape"))
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _target(text: str) -> str:
+    # As clients do: what cannot stand in a request line is escaped, all else is sent as it is written.
+    path = quote(text.encode("utf-8", "surrogateescape"), safe="".join(map(chr, range(0x21, 0x7F))))
+    return path if path.startswith("/") else "/" + path
+
+
+def _host(authority: str, scheme: str) -> bytes:
+    found = _HOST_AND_PORT.fullmatch(authority)
+    if found is None:
+        return authority.encode("utf-8", "surrogateescape")
+    name, port = found[1], found[2] or ""
+    if not name.isascii():
+        try:
+            name = normalize_name(name)  # browsers and curl ask for the A-label
+        except ValueError:
+            return authority.encode("utf-8", "surrogateescape")
+    return (name if port in ("", str(_PORTS[scheme])) else f"{name}:{port}").encode("ascii")
+
+
+def _port(authority: str) -> int:
+    found = _HOST_AND_PORT.fullmatch(authority)
+    return int(found[2]) if found is not None and found[2] else 0
+
+
+def _ip(text: str | None) -> str:
+    if text is None:
+        return "127.0.0.1"
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise NotAsked(f"{text!r} is not an IP address") from None
+
+
+def _listener(config: Config, scheme: str, port: int, wanted: str | None) -> Listen | None:
+    if wanted is not None:
+        for listen in config.listen:
+            if wanted in (listen.address, listen.address.partition("://")[2]):
+                return listen
+        known = ", ".join(listen.address for listen in config.listen)
+        raise NotAsked(f"{wanted!r} is not a listener of the route map; there is {known}")
+    if scheme == "https":
+        return None  # no listener speaks TLS yet: the request is taken as if one did
+    tcp = [listen for listen in config.listen if listen.kind == "tcp"]
+    fitting = [listen for listen in tcp if listen.port == (port or _PORTS[scheme])]
+    return next(iter((*fitting, *tcp, *config.listen)), None)

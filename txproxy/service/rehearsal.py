@@ -1,0 +1,207 @@
+"""One request, played through the code that serves, without a socket and without a running reactor.
+
+Rule: nothing is decided here. Codec, frontend, route table, leaf, upstream and dialing are the daemon's
+own; only the transports at both ends are replaced, and applications are not called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+
+from txproxy.config.model import Config, FilesLeaf, HostConfig, ResourceLeaf, RespondLeaf, RouteConfig, WsgiLeaf
+from txproxy.forwarding.exchange import Client, Exchange
+from txproxy.forwarding.frontend import Frontend, Generation, RouteValue
+from txproxy.model.errors import DESTINATION_NOT_FOUND, ProxyError
+from txproxy.observability.counters import Counters
+from txproxy.observability.request_id import RequestIds
+from txproxy.protocols.http1.server import ServerConnection, ServerSettings
+from txproxy.reactor.deadlines import Deadlines
+from txproxy.routing import Route, Trace
+from txproxy.routing import host as routing_host
+from txproxy.routing import path as routing_path
+from txproxy.upstream.upstream import Backends
+
+from .asking import CLIENT_PORT, Asked
+from .compose import Composer
+
+_APPLICATIONS = (FilesLeaf, WsgiLeaf, ResourceLeaf)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of a request.
+
+    :ivar trace: how the route was found; None if the request did not come so far.
+    :ivar upstream, backend: names, "" if none was asked.
+    :ivar sent: what the backend got. :ivar answer: what the client got from txproxy itself.
+    :ivar error: why txproxy answered with a failure.
+    """
+
+    trace: Trace[RouteValue] | None
+    upstream: str
+    backend: str
+    sent: bytes
+    answer: bytes
+    error: ProxyError | None
+
+    @property
+    def route(self) -> Route[RouteValue] | None:
+        """The route that was chosen."""
+        return None if self.trace is None else self.trace.chosen
+
+
+class Rehearsal:
+    """A route map, ready to play requests.
+
+    Applications (`files`, `wsgi`, `resource`) are neither imported nor called: in their place stands an
+    empty answer, so that a question about a route has no effect on the world.
+
+    :raises ComposeError, ValueError: it could not be served either.
+    """
+
+    def __init__(self, config: Config) -> None:
+        reactor = _StageReactor()
+        deadlines = Deadlines(reactor)
+        composer = Composer(_without_applications(config), reactor, deadlines, Backends(reactor, deadlines))
+        self._reactor = reactor
+        self._trust = composer.trust
+        self._settings = ServerSettings(
+            deadlines, config.limits.header_bytes, config.limits.header_fields, config.limits.requests_per_connection
+        )
+        self.generation: Generation = composer.generation()
+
+    def play(self, asked: Asked) -> Played:
+        """Play one request, the first of its client; those of one rehearsal take the backends in turn."""
+        frontend = _WatchedFrontend(self._reactor, self.generation)
+        trusted = self._trust.is_trusted(asked.client_ip)
+        port = CLIENT_PORT if asked.client_ip else 0
+        client = Client(asked.client_ip, port, asked.local_port, asked.scheme, asked.listener, trusted)
+        connection = ServerConnection(
+            self._settings, frontend.request_received, frontend.malformed, lambda _: None, client
+        )
+        downstream = _Wire()
+        connection.makeConnection(downstream)
+        connection.dataReceived(asked.wire)
+        upstream = self._reactor.connect()
+        exchange, error = frontend.exchange, frontend.error
+        played = Played(
+            self._trace(exchange, error),
+            "" if exchange is None else exchange.upstream,
+            "" if exchange is None else exchange.backend,
+            b"" if upstream is None else upstream.written,
+            downstream.written,
+            error,
+        )
+        connection.abort()  # a request that waits for its backend waits no more
+        return played
+
+    def _trace(self, exchange: Exchange | None, error: ProxyError | None) -> Trace[RouteValue] | None:
+        if exchange is None:
+            return None
+        if exchange.route is None and not (error is not None and error.cause is DESTINATION_NOT_FOUND):
+            return None  # refused before anybody looked for a route
+        head = exchange.head
+        host = routing_host.normalize(head.authority) if head.authority else ""
+        path = routing_path.normalize(head.target)
+        trace = self.generation.table.trace(head.method, host, path, head.target, head.block, exchange.client_ip)
+        assert trace.chosen is exchange.route, "the route table explains something else than it does"
+        return trace
+
+
+class _WatchedFrontend(Frontend):
+    """The frontend that serves, with its exchange and its failure remembered."""
+
+    def __init__(self, reactor: Any, generation: Generation) -> None:
+        # Ids are random in service; here one that is easily recognised as none.
+        super().__init__(reactor, generation, Counters(), None, RequestIds(bytes))
+        self.exchange: Exchange | None = None
+        self.error: ProxyError | None = None
+
+    def handle(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        super().handle(exchange)
+
+    def tell(self, exchange: Exchange, error: ProxyError) -> None:
+        self.error = self.error or error
+
+
+class _Wire:
+    """A transport that only remembers what is written to it."""
+
+    disconnecting = False
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
+    def unregisterProducer(self) -> None: ...
+    def pauseProducing(self) -> None: ...
+    def resumeProducing(self) -> None: ...
+    def loseConnection(self) -> None: ...
+    def loseWriteConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+
+
+class _Connector:
+    """A connection that is being made."""
+
+    def stopConnecting(self) -> None:
+        """Nobody waits for it any more."""
+
+
+class _Resolver:
+    """Looks no name up: the name stands for its address."""
+
+    def resolveHostName(self, receiver: Any, name: str, port: int) -> object:
+        receiver.resolutionBegan(self)
+        receiver.addressResolved(IPv4Address("TCP", name, port))
+        receiver.resolutionComplete()
+        return self
+
+    def cancel(self) -> None:
+        """It has been looked up already."""
+
+
+class _StageReactor(Clock):
+    """A reactor in which no time passes, and whose every connection is to a wire."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nameResolver = _Resolver()
+        self._wanted: list[Callable[[], Any]] = []
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float | None = None) -> _Connector:
+        self._wanted.append(lambda: factory.buildProtocol(IPv4Address("TCP", host, port)))
+        return _Connector()
+
+    def connectUNIX(self, path: str, factory: Any, timeout: float | None = None) -> _Connector:
+        self._wanted.append(lambda: factory.buildProtocol(None))
+        return _Connector()
+
+    def connect(self) -> _Wire | None:
+        """Let the connection that is wanted come to be; None if none is."""
+        wanted, self._wanted = self._wanted, []
+        if not wanted:
+            return None
+        protocol, wire = wanted[0](), _Wire()
+        protocol.makeConnection(wire)
+        return wire
+
+
+def _without_applications(config: Config) -> Config:
+    return config.model_copy(update={"hosts": {pattern: _stubbed(host) for pattern, host in config.hosts.items()}})
+
+
+def _stubbed(host: HostConfig) -> HostConfig:
+    def stub(route: RouteConfig) -> RouteConfig:
+        return route.model_copy(update={"leaf": RespondLeaf()}) if isinstance(route.leaf, _APPLICATIONS) else route
+
+    return host.model_copy(update={"routes": tuple(map(stub, host.routes))})

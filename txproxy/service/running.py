@@ -1,0 +1,71 @@
+"""The daemon in the foreground: what `twistd -n txproxy` does, without twistd's command line.
+
+Rule: the reactor is chosen by `install_reactor` before anything imports one, so this module imports
+nothing of Twisted's that would, and nothing of txproxy's that touches the network, at its top.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from txproxy.config.loading import load
+from txproxy.config.model import Config
+
+
+class CannotRun(Exception):
+    """Why nothing is served, as text for a terminal."""
+
+
+def install_reactor() -> None:
+    """Choose the reactor. So far Twisted's default, which the first import installs."""
+
+
+def load_or_complain(file: str, environ: Mapping[str, str], complain: Callable[[str], object]) -> Config:
+    """Read a route map, warnings told.
+
+    :raises CannotRun: it has errors, which are the text.
+    """
+    loaded = load(file, environ)
+    problems = "\n".join(problem.render() for problem in loaded.problems)
+    if loaded.config is None:
+        raise CannotRun(problems)
+    if problems:
+        complain(problems)
+    return loaded.config
+
+
+def run(config: Config, *, started: Callable[[], None] | None = None) -> None:
+    """Serve until the process is told to stop.
+
+    :param started: called once all addresses are bound.
+    :raises CannotRun: an address, a log or code that the map names cannot be had.
+    """
+    install_reactor()
+    from twisted.internet import reactor
+    from twisted.internet.error import CannotListenError
+    from twisted.logger import globalLogBeginner
+
+    from txproxy.observability.app_log import text_observer
+
+    from .checking import Sources, unreachable_routes
+    from .compose import ComposeError
+    from .daemon import ProxyService
+
+    # As `python -m` has it: applications beside the map are found where the command is given.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        service = ProxyService(config, reactor)
+        if unused := list(unreachable_routes(service.frontend.generation, Sources())):
+            raise CannotRun("\n".join(finding.render() for finding in unused))
+        globalLogBeginner.beginLoggingTo([text_observer(sys.stderr, config.log.level)], redirectStandardIO=False)
+        service.privilegedStartService()
+        service.startService()
+    except (ComposeError, CannotListenError, OSError) as error:
+        raise CannotRun(str(error)) from error
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    if started is not None:
+        started()
+    reactor.run()
