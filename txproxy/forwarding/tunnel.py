@@ -95,10 +95,13 @@ class Tunnel:
 
     def lost(self, other: Any, error: ProxyError) -> None:
         """One side is gone: nothing that is sent to it arrives, so the other ends as well."""
-        # A close by either side is how most tunnels end; only a break in the middle is worth a cause.
-        clean = error.cause in (CLIENT_DISCONNECTED, CONNECTION_TERMINATED) and self._ended_ways > 0
-        self._end(None if clean else error)
-        other.close()
+        if self._ended_ways and error.cause in (CLIENT_DISCONNECTED, CONNECTION_TERMINATED):
+            # It had ended its half before and closed: how most tunnels end.
+            self._end(None)
+            other.close()
+        else:
+            self._end(error)
+            other.reset(error)
 
     def deadline_passed(self) -> None:
         """Nothing moved for too long."""

@@ -334,7 +334,7 @@ class ClientConnection:
         elif self._holds:
             self._touch()  # it is we who do not read
         elif self._head_seen:
-            self._cut(ProxyError(HTTP_RESPONSE_INCOMPLETE, "the backend sent nothing for timeouts.idle", status=504))
+            self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent nothing more for timeouts.idle"))
         else:
             self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent no answer within timeouts.response"))
 
