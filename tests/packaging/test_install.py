@@ -64,6 +64,11 @@ class TestWheel:
         assert "txproxy/py.typed" in names
         assert any(name.endswith("licenses/LICENSE") for name in names)
 
+    def test_it_carries_every_file_of_the_package(self, wheel: Path) -> None:
+        """What is tracked below txproxy/, the demo's route map included, is in the wheel."""
+        tracked = subprocess.check_output(["git", "ls-files", "txproxy"], cwd=ROOT, text=True).splitlines()
+        assert set(tracked) - set(zipfile.ZipFile(wheel).namelist()) == set()
+
     def test_it_overwrites_nothing_of_twisted(self, wheel: Path) -> None:
         """Below twisted/ the wheel holds the plugin alone: an __init__.py there would break Twisted itself."""
         below = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("twisted/")]
