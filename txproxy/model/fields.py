@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import lru_cache
 
 _LINE = re.compile(rb"\r\n([^:]*+):[ \t]*+([^\r]*+)")
@@ -97,6 +97,15 @@ def get_all(block: bytes, name: bytes) -> list[bytes]:
 def without(block: bytes, *names: bytes) -> bytes:
     """Give the block without the fields of these names (any case)."""
     return _remover_of(names).sub(b"", block)
+
+
+def without_any(block: bytes, names: Container[bytes]) -> bytes:
+    """Give the block without the fields whose lower-cased name is among these.
+
+    For names that a message brings along: nothing is compiled for them, and nothing is kept.
+    """
+    lines = block.split(b"\r\n")[1:]
+    return b"".join(b"\r\n" + line for line in lines if line.partition(b":")[0].lower() not in names)
 
 
 def list_members(value: bytes) -> list[bytes]:

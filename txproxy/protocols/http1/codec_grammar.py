@@ -16,7 +16,6 @@ from txproxy.model.errors import (
     HTTP_RESPONSE_HEADER_SECTION_SIZE,
     REQUEST_HEADER_TOO_LARGE,
     REQUEST_TARGET_TOO_LONG,
-    Cause,
     ProxyError,
 )
 
@@ -119,9 +118,7 @@ def _wrong_field_line(line: bytes) -> str:
     return f"the value of {name[:40].decode('latin-1')} holds the control character {bad[0] if bad else b''!r}"
 
 
-def judge_request_head(
-    data: bytes, limit: int, max_fields: int, judged: int = 0, lines: int = 0
-) -> tuple[int, int]:
+def judge_request_head(data: bytes, limit: int, max_fields: int, judged: int = 0, lines: int = 0) -> tuple[int, int]:
     """Judge the lines of a request head that is not complete, or not right.
 
     Lines are judged as soon as they are complete, so that garbage is refused without waiting for its
@@ -145,7 +142,7 @@ def judge_request_head(
             lines = 1
         judged = stop + 2
     # The last line may be cut anywhere; a bare LF or CR in it will not mend.
-    last = data[judged : limit + 1]
+    last = data[judged:limit]
     if b"\n" in last or b"\r" in last[:-1] or b"\0" in last:
         raise ProxyError(HTTP_REQUEST_ERROR, "a bare CR, a bare LF or a NUL stands in the head")
     if not lines:

@@ -289,7 +289,9 @@ class RequestDecoder:
                 members = fields.list_members(coding)
                 known = members[-1:] == [b"chunked"] and members.count(b"chunked") == 1 and b"identity" not in members
                 status = 501 if known else 400
-                raise ProxyError(HTTP_REQUEST_ERROR, f"Transfer-Encoding {coding[:40]!r} is not accepted", status=status)
+                raise ProxyError(
+                    HTTP_REQUEST_ERROR, f"Transfer-Encoding {coding[:40]!r} is not accepted", status=status
+                )
             head.content_length = None
             return True
         if length is not None:
