@@ -109,7 +109,9 @@ class Exchange:
         "upstream",
     )
 
-    def __init__(self, surroundings: Surroundings, stream: Any, head: RequestHead, client: Client, request_id: str) -> None:
+    def __init__(
+        self, surroundings: Surroundings, stream: Any, head: RequestHead, client: Client, request_id: str
+    ) -> None:
         self._surroundings = surroundings
         self.stream = stream
         self.head = head
@@ -205,7 +207,7 @@ class Exchange:
             self.status = 499
             self._finish_before(self.stream.abort)
         else:
-            head, body = error_page(error, self.request_id, self.head.field(b"accept"), self.head.method)
+            head, body = error_page(error, self.request_id, self._accept(), self.head.method)
             self.send_head(head, body, True)
 
     def upgrade(self, head: ResponseHead) -> None:
@@ -221,6 +223,10 @@ class Exchange:
                 self.cause = error.cause.token
                 self._surroundings.tell(self, error)
             self._finish()
+
+    def _accept(self) -> bytes | None:
+        values = fields.get_all(self.head.block, b"accept")
+        return b", ".join(values) if values else None
 
     # As the Receiver of the downstream Stream.
 

@@ -60,13 +60,21 @@ class Frontend:
     :param counters: counts.
     :param access_log: takes the record of each exchange, or None.
     :param request_ids: makes ids.
+    :param level: of the failures that are logged: formatting what nobody reads costs more than the rest of a failure.
     :ivar generation: may be replaced at any time, between two requests.
     """
 
     log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, generation: Generation, counters: Counters, access_log: Any, request_ids: RequestIds
+        self,
+        clock: IReactorTime,
+        generation: Generation,
+        counters: Counters,
+        access_log: Any,
+        request_ids: RequestIds,
+        *,
+        level: str = "info",
     ) -> None:
         self.generation = generation
         self.counters = counters
@@ -74,6 +82,7 @@ class Frontend:
         self.seconds = clock.seconds
         self.time = time.time
         self._request_ids = request_ids
+        self._level = LogLevel.levelWithName(level)
 
     def request_received(self, stream: Any, head: RequestHead, end: bool) -> None:
         """A request has come on a Stream; its Receiver will be the exchange."""
@@ -102,7 +111,7 @@ class Frontend:
             value.handle(exchange)
         except ProxyError as error:
             exchange.fail(error)
-        except Exception:
+        except Exception:  # noqa: BLE001
             # Code that the route map names may raise anything; the others' requests go on.
             self.log.failure("{exchange!r} failed", exchange=exchange)
             exchange.fail(ProxyError(PROXY_INTERNAL_ERROR, "an exception, logged above"))
@@ -126,9 +135,12 @@ class Frontend:
         status = error.status
         # Clients that leave and addresses that nobody has are every second's news: the access log has them.
         level = LogLevel.warn if status >= 500 else LogLevel.debug if status in (404, 499) else LogLevel.info
+        if level < self._level:
+            return
         self.log.emit(
             level,
-            "{cause}: {detail} [{method} {host}{target}, route {route}, backend {backend}, client {client}, request {request_id}]",
+            "{cause}: {detail} [{method} {host}{target}, route {route}, backend {backend}, client {client}, "
+            "request {request_id}]",
             cause=error.cause.token,
             detail=error.detail or error.cause.sentence,
             method=exchange.head.method.decode("latin-1") or "-",

@@ -8,8 +8,8 @@ The order of stopping is: no new connections, no new requests, the end of those 
 from __future__ import annotations
 
 import os
+import resource
 import signal
-import sys
 from typing import Any
 
 from twisted.application.service import Service
@@ -52,7 +52,9 @@ class ProxyService(Service):
         self._is_trusted = composer.trust.is_trusted
         self._access_log = _access_log(config, reactor)
         generation = composer.generation()
-        self.frontend = Frontend(reactor, generation, self.counters, self._access_log, RequestIds(os.urandom))
+        self.frontend = Frontend(
+            reactor, generation, self.counters, self._access_log, RequestIds(os.urandom), level=config.log.level
+        )
         self.connections = Connections(config.limits.connections)
         limits, times = config.limits, config.timeouts
         self._settings = ServerSettings(
@@ -77,6 +79,7 @@ class ProxyService(Service):
         """Begin to serve."""
         super().startService()
         self._bind()  # under `twist` there is no privileged phase
+        self._raise_descriptor_limit()
         self.deadlines.start()
         self._flush()
         if self._own_signals:
@@ -118,6 +121,20 @@ class ProxyService(Service):
         for address in self._config.listen:
             factory = HttpFactory(self.frontend, self._settings, self.connections, address.address, self._is_trusted)
             self._ports.append(listen(self._reactor, address, factory))
+
+    def _raise_descriptor_limit(self) -> None:
+        """Take as many descriptors as the system allows; each request may need two."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        wanted = 2 * self._config.limits.connections
+        if hard < wanted:
+            self.log.warn(
+                "limits.connections is {limit}, which may take {wanted} descriptors; the system allows {hard}",
+                limit=self._config.limits.connections,
+                wanted=wanted,
+                hard=hard,
+            )
 
     def _cut(self, drained: Deferred[None]) -> None:
         self.log.warn("timeouts.drain is over: {open} connections are cut", open=len(self.connections.open))
@@ -187,7 +204,3 @@ def warn_of_lost_log(config: Config, daemonized: bool) -> str | None:
         return "the access log goes to standard output, which a daemon does not have: set log.access.path"
     return None
 
-
-def standard_error(text: str) -> None:
-    """Write a line that must be seen before any log is open."""
-    sys.stderr.write(text + "\n")

@@ -11,10 +11,10 @@ import sys
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
-from txproxy.config.loading import load
+from .daemon import warn_of_lost_log
+from .running import CannotRun, load_or_complain, make_service
 
 
 class Options(usage.Options):  # type: ignore[misc]  # usage.Options is not typed
@@ -31,20 +31,19 @@ class Options(usage.Options):  # type: ignore[misc]  # usage.Options is not type
 def makeService(options: Any) -> IService:
     """Make the service for a parsed command line.
 
-    :raises SystemExit: 1, the route map has errors, which are on standard error by then.
+    :raises SystemExit: 1, the route map cannot be served; why is on standard error by then.
     """
     from twisted.internet import reactor  # by now it is chosen
 
-    loaded = load(os.path.abspath(options["config"]), os.environ)
-    for problem in loaded.problems:
-        sys.stderr.write(problem.render() + "\n")
-    if loaded.config is None:
-        raise SystemExit(1)
-    from .compose import ComposeError
-    from .daemon import ProxyService
-
     try:
-        return ProxyService(loaded.config, reactor)  # type: ignore[return-value]  # zope.interface is not typed
-    except (ComposeError, OSError, CannotListenError) as error:
-        sys.stderr.write(f"{error}\n")
+        config = load_or_complain(os.path.abspath(options["config"]), os.environ, _complain)
+        if lost := warn_of_lost_log(config, daemonized=not options.parent.get("nodaemon", True)):
+            _complain(lost)
+        return make_service(config, reactor)  # type: ignore[return-value]  # zope.interface is not typed
+    except CannotRun as error:
+        _complain(error)
         raise SystemExit(1) from error
+
+
+def _complain(what: object) -> None:
+    sys.stderr.write(f"{what}\n")

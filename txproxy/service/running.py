@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from txproxy.config.loading import load
 from txproxy.config.model import Config
+
+if TYPE_CHECKING:
+    from .daemon import ProxyService
 
 
 class CannotRun(Exception):
@@ -36,6 +40,27 @@ def load_or_complain(file: str, environ: Mapping[str, str], complain: Callable[[
     return loaded.config
 
 
+def make_service(config: Config, reactor: Any) -> ProxyService:
+    """Make the service for a route map, after the checks that take more than the config.
+
+    :raises CannotRun: a route can never be reached, or a log or code that the map names cannot be had.
+    """
+    from .checking import Sources, unreachable_routes
+    from .compose import ComposeError
+    from .daemon import ProxyService
+
+    # As `python -m` has it: applications beside the map are found where the command is given.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        service = ProxyService(config, reactor)
+    except (ComposeError, OSError) as error:
+        raise CannotRun(str(error)) from error
+    if unused := list(unreachable_routes(service.frontend.generation, Sources())):
+        raise CannotRun("\n".join(finding.render() for finding in unused))
+    return service
+
+
 def run(config: Config, *, started: Callable[[], None] | None = None) -> None:
     """Serve until the process is told to stop.
 
@@ -49,21 +74,12 @@ def run(config: Config, *, started: Callable[[], None] | None = None) -> None:
 
     from txproxy.observability.app_log import text_observer
 
-    from .checking import Sources, unreachable_routes
-    from .compose import ComposeError
-    from .daemon import ProxyService
-
-    # As `python -m` has it: applications beside the map are found where the command is given.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    service = make_service(config, reactor)
     try:
-        service = ProxyService(config, reactor)
-        if unused := list(unreachable_routes(service.frontend.generation, Sources())):
-            raise CannotRun("\n".join(finding.render() for finding in unused))
         globalLogBeginner.beginLoggingTo([text_observer(sys.stderr, config.log.level)], redirectStandardIO=False)
         service.privilegedStartService()
         service.startService()
-    except (ComposeError, CannotListenError, OSError) as error:
+    except (CannotListenError, OSError) as error:
         raise CannotRun(str(error)) from error
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     if started is not None:
