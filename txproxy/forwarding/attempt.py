@@ -39,7 +39,17 @@ class Attempt:
     :param request: the head as it goes to the backend.
     """
 
-    __slots__ = ("_body_left", "_dialing", "_request", "_streamed", "backend", "body_received", "connection", "exchange", "leaf")
+    __slots__ = (
+        "_body_left",
+        "_dialing",
+        "_request",
+        "_streamed",
+        "backend",
+        "body_received",
+        "connection",
+        "exchange",
+        "leaf",
+    )
 
     def __init__(self, leaf: ReverseProxyResource, exchange: Exchange, request: RequestHead) -> None:
         self.leaf = leaf

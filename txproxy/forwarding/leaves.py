@@ -23,6 +23,9 @@ class Leaf(Resource):
     """A leaf of the route map that txproxy renders itself."""
 
     isLeaf = True
+    #: what it stands in below a stock Site (see `rendered`), and the middleware there; None: made when needed, none
+    surroundings: Any = None
+    pipeline: Any = None
 
     def handle(self, exchange: Any) -> None:
         """Answer an exchange."""
@@ -34,7 +37,7 @@ class Leaf(Resource):
 
     def render(self, request: Any) -> int:
         """Answer a request of `twisted.web`."""
-        from .rendered import handle_rendered
+        from .rendered import handle_rendered  # noqa: PLC0415 - below a Site only; the daemon loads none of it
 
         handle_rendered(self, request)
         return NOT_DONE_YET
@@ -48,7 +51,7 @@ class Redirect(Leaf):
     """
 
     def __init__(self, template: RedirectTemplate, status: int = 308) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.template = template
         self.status = status
 
@@ -80,7 +83,7 @@ class Respond(Leaf):
     """
 
     def __init__(self, status: int = 200, body: str = "", headers: Mapping[str, str] | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.status = status
         self._reason = reason_phrase(status)
         self._body = body.encode("utf-8")

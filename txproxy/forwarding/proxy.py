@@ -29,7 +29,7 @@ _host_field = fields.remover((b"host",))
 PRESERVE, BACKEND = "preserve", "backend"
 
 
-class ReverseProxyResource(proxy.ReverseProxyResource):  # type: ignore[misc]  # the stock class is not typed
+class ReverseProxyResource(proxy.ReverseProxyResource):
     """Forward requests to an upstream, streaming, with keep-alive; in place of the stock class of this name.
 
     ``ReverseProxyResource("127.0.0.1", 8000, b"/base")`` works as the stock one does. What the route map
@@ -50,6 +50,9 @@ class ReverseProxyResource(proxy.ReverseProxyResource):  # type: ignore[misc]  #
     """
 
     isLeaf = True
+    #: what it stands in below a stock Site (see `rendered`), and the middleware there; None: made when needed, none
+    surroundings: Any = None
+    pipeline: Any = None
 
     def __init__(
         self,
@@ -68,8 +71,9 @@ class ReverseProxyResource(proxy.ReverseProxyResource):  # type: ignore[misc]  #
         tunnel_timeout: float = 3600.0,
     ) -> None:
         if reactor is None:
-            from twisted.internet import reactor  # not at the top: importing it chooses the reactor
-        super().__init__(host, port, path, reactor)
+            # Not at the top: importing it chooses the reactor.
+            from twisted.internet import reactor  # noqa: PLC0415, TID251
+        super().__init__(host, port, path, reactor)  # type: ignore[no-untyped-call]
         self.deadlines = Deadlines(reactor, on_demand=True) if deadlines is None else deadlines
         self.upstream = upstream or _single(host, port, reactor, self.deadlines)
         self.timeouts = timeouts or self.upstream.timeouts
@@ -104,7 +108,13 @@ class ReverseProxyResource(proxy.ReverseProxyResource):  # type: ignore[misc]  #
             (
                 head.block,
                 self.forwarding.block(
-                    head.provenance, client.ip, client.port, client.scheme, head.authority, client.local_port, client.trusted
+                    head.provenance,
+                    client.ip,
+                    client.port,
+                    client.scheme,
+                    head.authority,
+                    client.local_port,
+                    client.trusted,
                 ),
                 b"\r\nX-Request-Id: ",
                 exchange.request_id.encode("ascii"),
@@ -137,7 +147,7 @@ class ReverseProxyResource(proxy.ReverseProxyResource):  # type: ignore[misc]  #
 
     def render(self, request: Any) -> int:
         """Handle a request of `twisted.web`; its body has been received by then."""
-        from .rendered import handle_rendered
+        from .rendered import handle_rendered  # noqa: PLC0415 - below a Site only; the daemon loads none of it
 
         handle_rendered(self, request)
         return NOT_DONE_YET

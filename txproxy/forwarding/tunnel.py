@@ -59,7 +59,16 @@ class Tunnel:
     :param timeout: seconds in which something must move.
     """
 
-    __slots__ = ("_deadlines", "_ended_ways", "_exchange", "_over", "_timeout", "_upstream", "deadline", "deadline_slot")
+    __slots__ = (
+        "_deadlines",
+        "_ended_ways",
+        "_exchange",
+        "_over",
+        "_timeout",
+        "_upstream",
+        "deadline",
+        "deadline_slot",
+    )
 
     def __init__(self, exchange: Exchange, upstream: Any, deadlines: Deadlines, timeout: float) -> None:
         self._exchange = exchange

@@ -82,6 +82,10 @@ class Forwarding:
         self._usual = kinds == {X_FORWARDED}
         self._trust = trust
 
+    def is_trusted(self, ip: str) -> bool:
+        """Tell whether what an address says of its clients is believed; "" stands for a unix socket."""
+        return self._trust.is_trusted(ip)
+
     def client_address(self, peer_ip: str, provenance: Provenance) -> str:
         """Give the believed address of the client from what it sent: X-Forwarded-For, else Forwarded."""
         if not provenance or not self._trust.is_trusted(peer_ip):

@@ -171,7 +171,15 @@ class Composer:
     def _bridge(self, resource: IResource, config: RouteConfig) -> Any:
         from txproxy.forwarding.bridge import Bridge
 
-        return Bridge(resource, max_body=self._max_body(config), strip_prefix=config.strip_prefix)
+        return Bridge(
+            resource,
+            max_body=self._max_body(config),
+            strip_prefix=config.strip_prefix,
+            # Files are not told where a request comes from: they do not ask.
+            forwarding=None if isinstance(config.leaf, FilesLeaf) else self._forwarding_of(config.forwarded),
+            reactor=self._reactor,
+            parse_forms=not isinstance(config.leaf, WsgiLeaf),
+        )
 
     def _max_body(self, config: RouteConfig) -> int:
         return self._config.limits.body if config.max_body is None else config.max_body
