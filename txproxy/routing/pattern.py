@@ -176,6 +176,17 @@ class PathSet:
         return any(search(path) is not None for search in self._regexes)
 
     @property
+    def first_segments(self) -> frozenset[str] | None:
+        """What the first segment of every path it matches is one of ("" for the root); None if it may be any."""
+        firsts = set()
+        for pattern in self.patterns:
+            first = pattern.steps[0] if pattern.steps else Literal("")
+            if pattern.is_regular_expression or pattern.is_everything or isinstance(first, Capture):
+                return None
+            firsts.add(first.text)
+        return frozenset(firsts) if firsts else None
+
+    @property
     def names(self) -> frozenset[str]:
         """What every one of the patterns captures, so that it is there whichever matches."""
         each = [frozenset(pattern.regex.groupindex if pattern.regex is not None else ()) for pattern in self.patterns]

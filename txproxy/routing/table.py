@@ -46,10 +46,11 @@ class Route(Generic[ValueT]):
     :param where: where it is written; shown, never read.
     :param matcher_where: by key ("path", "methods", "headers", "query", "clients"), where that is written.
     :ivar always: it matches every request of its host.
+    :ivar holds: the question of each condition, in order.
     :raises ValueError: a pattern, name or regular expression in it cannot be compiled.
     """
 
-    __slots__ = ("always", "conditions", "host", "name", "paths", "value", "where")
+    __slots__ = ("always", "conditions", "holds", "host", "name", "paths", "value", "where")
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class Route(Generic[ValueT]):
         for key, value_text in (query or {}).items():
             conditions.append(QueryCondition(key, value_text, at.get("query", where)))
         self.conditions = tuple(conditions)
+        self.holds = tuple(condition.holds for condition in conditions)
         self.always = not conditions
 
     def failed(self, request: Request) -> Condition | None:
@@ -119,6 +121,38 @@ class Trace(Generic[ValueT]):
     chosen: Route[ValueT] | None
 
 
+class _HostRoutes(Generic[ValueT]):
+    """The routes of one host pattern.
+
+    Routes that differ in the first segment of their paths need not be asked one after the other: each path
+    is shown only to the routes that its first segment may belong to. What is left out cannot match.
+
+    :ivar only: the route that answers everything, if the first one does.
+    """
+
+    __slots__ = ("_by_first", "_others", "only", "routes")
+
+    def __init__(self, routes: tuple[Route[ValueT], ...]) -> None:
+        self.routes = routes
+        self.only = routes[0] if routes and routes[0].always else None
+        firsts = {route: route.paths.first_segments for route in routes}
+        known = {segment for segments in firsts.values() for segment in segments or ()}
+        self._others = tuple(route for route in routes if firsts[route] is None)
+        self._by_first = {
+            segment: tuple(route for route in routes if (segments := firsts[route]) is None or segment in segments)
+            for segment in known
+        }
+
+    def find(self, request: Request) -> Route[ValueT] | None:
+        for route in self._by_first.get(request.path[1:].partition("/")[0], self._others):
+            for holds in route.holds:
+                if not holds(request):
+                    break
+            else:
+                return route
+        return None
+
+
 class RouteTable(Generic[ValueT]):
     """All routes. Built once, never changed; a new map is a new table.
 
@@ -126,7 +160,7 @@ class RouteTable(Generic[ValueT]):
     :param hosts: further host patterns that have no routes but still decide.
     """
 
-    __slots__ = ("_any_depth", "_by_pattern", "_remembered", "routes")
+    __slots__ = ("_any_depth", "_by_pattern", "_nothing", "_remembered", "routes")
 
     def __init__(self, routes: Iterable[Route[ValueT]], hosts: Iterable[str] = ()) -> None:
         self.routes = tuple(routes)
@@ -136,9 +170,10 @@ class RouteTable(Generic[ValueT]):
         for pattern in hosts:
             by_pattern.setdefault(normalize_pattern(pattern), [])
         # Exact names are their own pattern, and no host holds a star: one dictionary serves all kinds.
-        self._by_pattern = {pattern: tuple(found) for pattern, found in by_pattern.items()}
+        self._by_pattern = {pattern: _HostRoutes(tuple(found)) for pattern, found in by_pattern.items()}
+        self._nothing: _HostRoutes[ValueT] = _HostRoutes(())
         self._any_depth = any(pattern.startswith("**.") for pattern in by_pattern)
-        self._remembered: dict[bytes, tuple[Route[ValueT], ...]] = {}
+        self._remembered: dict[bytes, _HostRoutes[ValueT]] = {}
 
     def lookup(self, authority: bytes, method: bytes, target: bytes, block: bytes, client: str) -> Route[ValueT] | None:
         """Find the route for a request as it was sent: normalises host and path, then as `find`.
@@ -152,10 +187,8 @@ class RouteTable(Generic[ValueT]):
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
             self._remembered[authority] = routes
-        path = normalize_path(target)
-        if routes and routes[0].always:
-            return routes[0]
-        return _first(routes, Request(method, path, target, block, client))
+        path = normalize_path(target)  # also where it decides nothing: what it refuses goes nowhere
+        return routes.only or routes.find(Request(method, path, target, block, client))
 
     def find(
         self, method: bytes, host: str, path: str, target: bytes, block: bytes, client: str
@@ -170,15 +203,13 @@ class RouteTable(Generic[ValueT]):
         routes = self._by_pattern.get(host)
         if routes is None:
             routes = self._of(host)
-        if routes and routes[0].always:
-            return routes[0]
-        return _first(routes, Request(method, path, target, block, client))
+        return routes.only or routes.find(Request(method, path, target, block, client))
 
     def trace(self, method: bytes, host: str, path: str, target: bytes, block: bytes, client: str) -> Trace[ValueT]:
         """Do as `find` does, and tell for each route that was passed over which condition failed."""
         request = Request(method, path, target, block, client)
         rejections: list[Rejection[ValueT]] = []
-        for route in self._of(host):
+        for route in self._of(host).routes:
             condition = route.failed(request)
             if condition is None:
                 return Trace(self.pattern(host), tuple(rejections), route)
@@ -199,13 +230,6 @@ class RouteTable(Generic[ValueT]):
             rest = rest.partition(".")[2]
         return "*" if "*" in patterns else None
 
-    def _of(self, host: str) -> tuple[Route[ValueT], ...]:
+    def _of(self, host: str) -> _HostRoutes[ValueT]:
         pattern = self.pattern(host)
-        return () if pattern is None else self._by_pattern[pattern]
-
-
-def _first(routes: tuple[Route[ValueT], ...], request: Request) -> Route[ValueT] | None:
-    for route in routes:
-        if route.always or route.failed(request) is None:
-            return route
-    return None
+        return self._nothing if pattern is None else self._by_pattern[pattern]

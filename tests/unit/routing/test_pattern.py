@@ -92,6 +92,22 @@ def test_names(texts: list[str], names: set[str]) -> None:
     assert PathSet(texts).names == names
 
 
+@pytest.mark.parametrize(
+    ("texts", "firsts"),
+    [
+        (["/a", "/b/*", "/c/{x}", "/%64/"], {"a", "b", "c", "d"}),
+        (["/"], {""}),
+        (["/a", "/{x}"], None),
+        (["/a", "~^/b"], None),
+        (["/a", "/*"], None),
+        ([], None),
+    ],
+)
+def test_first_segments(texts: list[str], firsts: set[str] | None) -> None:
+    """A set says which first segments its paths can have, if it can say."""
+    assert PathSet(texts).first_segments == firsts
+
+
 def test_everything() -> None:
     """No pattern, or one that is /*, stands for every path."""
     assert [PathSet(texts).is_everything for texts in ([], ["/*"], ["/a", "/*"], ["/a"], ["~"])] == [
