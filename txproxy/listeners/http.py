@@ -11,7 +11,8 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
@@ -39,7 +40,10 @@ class Connections:
             return True
         if not self._refusing:
             self._refusing = True
-            self.log.warn("connection_limit_reached: limits.connections ({limit}) are open; new ones are closed", limit=self.limit)
+            self.log.warn(
+                "connection_limit_reached: limits.connections ({limit}) are open; new ones are closed",
+                limit=self.limit,
+            )
         return False
 
     def gone(self, connection: ServerConnection) -> None:
@@ -86,9 +90,9 @@ class HttpFactory(ServerFactory):
         self._connections = connections
         self._listener = listener
         self.is_trusted = is_trusted
-        self.port: IListeningPort | None = None
+        self.port: Any = None
 
-    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """A client has connected."""
         if not self._connections.admit():
             return None
@@ -110,9 +114,10 @@ class HttpFactory(ServerFactory):
 BACKLOG = 1024
 
 
-def listen(reactor: Any, address: Any, factory: HttpFactory) -> IListeningPort:
+def listen(reactor: Any, address: Any, factory: HttpFactory) -> Any:
     """Bind one address of the route map.
 
+    :returns: the IListeningPort.
     :raises twisted.internet.error.CannotListenError: it is taken, or not ours to bind.
     """
     if address.kind == "tcp":
@@ -122,7 +127,7 @@ def listen(reactor: Any, address: Any, factory: HttpFactory) -> IListeningPort:
         mode = 0o666 if address.mode is None else address.mode
         port = reactor.listenUNIX(address.path, factory, backlog=BACKLOG, mode=mode, wantPID=False)
     factory.port = port
-    return port  # type: ignore[no-any-return]  # reactor is Any
+    return port
 
 
 def _remove_stale_socket(path: str) -> None:
@@ -140,8 +145,8 @@ def _remove_stale_socket(path: str) -> None:
             os.unlink(path)
 
 
-def bound_addresses(ports: list[IListeningPort]) -> Iterator[str]:
-    """Name what is listened on, for the log."""
+def bound_addresses(ports: list[Any]) -> Iterator[str]:
+    """Name what these IListeningPorts listen on, for the log."""
     for port in ports:
-        host = port.getHost()
-        yield getattr(host, "name", None) and str(host.name) or f"{host.host}:{host.port}"
+        at = port.getHost()
+        yield str(at.name) if isinstance(at, UNIXAddress) else f"{at.host}:{at.port}"

@@ -131,6 +131,6 @@ class Deadlines:
         entry.deadline = NEVER
         try:
             entry.deadline_passed()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged whole; see below
             # One entry's defect must not keep the others from being looked at.
             _log.failure("a deadline of {entry} failed", entry=entry)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import main, tcp
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
 
 
@@ -100,40 +99,45 @@ class _Batching:
         return self.protocol.dataReceived(data)
 
 
-class _Server(_Batching, tcp.Server):  # type: ignore[misc]  # Twisted's transports are not typed
+class _Server(_Batching, tcp.Server):
     pass
 
 
-class _Client(_Batching, tcp.Client):  # type: ignore[misc]
+class _Client(_Batching, tcp.Client):
     pass
 
 
-class _Port(tcp.Port):  # type: ignore[misc]
-    def transport(self, *details: Any) -> tcp.Server:
-        """Make a connection's transport; Twisted calls this."""
+class _Port(tcp.Port):
+    turn: Turn
+
+    def transport(self, *details: Any) -> tcp.Server:  # type: ignore[override]  # Twisted only calls it
+        """Make a connection's transport."""
         made = _Server(*details)
         made.turn = self.turn
         return made
 
 
-class _Connector(tcp.Connector):  # type: ignore[misc]
+class _Connector(tcp.Connector):
+    turn: Turn
+
     def _makeTransport(self) -> tcp.Client:
-        made = _Client(self.host, self.port, self.bindAddress, self, self.reactor)
+        made = _Client(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]
         made.turn = self.turn
         return made
 
 
-def listen_tcp(reactor: Any, port: int, factory: Any, backlog: int, interface: str) -> IListeningPort:
+def listen_tcp(reactor: Any, port: int, factory: Any, backlog: int, interface: str) -> Any:
     """Do as `reactor.listenTCP`, with the transports above where the reactor watches descriptors.
 
+    :returns: the IListeningPort.
     :raises twisted.internet.error.CannotListenError: it is taken, or not ours to bind.
     """
     if not _watches_descriptors(reactor):
-        return reactor.listenTCP(port, factory, backlog=backlog, interface=interface)  # type: ignore[no-any-return]
+        return reactor.listenTCP(port, factory, backlog=backlog, interface=interface)
     listening = _Port(port, factory, backlog, interface, reactor)
     listening.turn = Turn(reactor)
     listening.startListening()
-    return listening  # type: ignore[no-any-return]
+    return listening
 
 
 def connect_tcp(reactor: Any, host: str, port: int, factory: Any, turn: Turn) -> Any:
@@ -143,7 +147,8 @@ def connect_tcp(reactor: Any, host: str, port: int, factory: Any, turn: Turn) ->
     """
     if not _watches_descriptors(reactor):
         return reactor.connectTCP(host, port, factory, timeout=None)
-    connector = _Connector(host, port, factory, None, None, reactor)
+    never: Any = None  # Twisted takes None for no timeout, whatever its annotation says
+    connector = _Connector(host, port, factory, never, None, reactor)
     connector.turn = turn
     connector.connect()
     return connector

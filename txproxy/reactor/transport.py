@@ -19,7 +19,7 @@ def unsent_bytes(transport: Any) -> int:
     buffered = getattr(transport, "dataBuffer", None)  # twisted.internet.abstract.FileDescriptor
     if buffered is None:
         return 0
-    return len(buffered) - transport.offset + transport._tempDataLen
+    return int(len(buffered) - transport.offset + transport._tempDataLen)
 
 
 def is_reading(transport: Any) -> bool:

@@ -149,7 +149,7 @@ class Composer:
         application = imported(config.leaf.application, config.where)
         if not callable(application):
             raise ComposeError(config.where, f"{config.leaf.application} is not a WSGI application: it cannot be called")
-        return WSGIResource(self._reactor, self._reactor.getThreadPool(), application)  # type: ignore[no-any-return]
+        return WSGIResource(self._reactor, self._reactor.getThreadPool(), application)
 
     def _resource(self, config: RouteConfig) -> IResource:
         assert isinstance(config.leaf, ResourceLeaf)
@@ -157,7 +157,7 @@ class Composer:
         resource = found if IResource.providedBy(found) else found() if callable(found) else found
         if not IResource.providedBy(resource):
             raise ComposeError(config.where, f"{config.leaf.resource} is not a twisted.web resource")
-        return resource  # type: ignore[no-any-return]  # zope.interface is not typed
+        return resource
 
     _KINDS = {  # noqa: RUF012 - never changed
         ProxyLeaf: _proxy,

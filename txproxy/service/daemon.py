@@ -14,7 +14,6 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from txproxy.config.model import Config
@@ -41,7 +40,7 @@ class ProxyService(Service):
     log = Logger()
 
     def __init__(self, config: Config, reactor: Any, *, own_signals: bool = True) -> None:
-        self.setName("txproxy")
+        self.setName("txproxy")  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._own_signals = own_signals
@@ -67,7 +66,7 @@ class ProxyService(Service):
             body_timeout=times.body,
             write_timeout=times.write,
         )
-        self._ports: list[IListeningPort] = []
+        self._ports: list[Any] = []
         self._flushing: Any = None
         self._stopping = False
 
@@ -77,18 +76,19 @@ class ProxyService(Service):
 
     def startService(self) -> None:
         """Begin to serve."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self._bind()  # under `twist` there is no privileged phase
         self._raise_descriptor_limit()
         self.deadlines.start()
         self._flush()
         if self._own_signals:
             self._take_signals()
-        self.log.info("serving {hosts} hosts on {addresses}", hosts=len(self._config.hosts), addresses=", ".join(bound_addresses(self._ports)))
+        addresses = ", ".join(bound_addresses(self._ports))
+        self.log.info("serving {hosts} hosts on {addresses}", hosts=len(self._config.hosts), addresses=addresses)
 
     def stopService(self) -> Deferred[None]:
         """Drain, then stop."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         self._stopping = True
         self._settings.draining = True
         for port in self._ports:
@@ -203,4 +203,3 @@ def warn_of_lost_log(config: Config, daemonized: bool) -> str | None:
     if daemonized and access is not None and access.path == "-":
         return "the access log goes to standard output, which a daemon does not have: set log.access.path"
     return None
-

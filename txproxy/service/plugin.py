@@ -17,12 +17,15 @@ from .daemon import warn_of_lost_log
 from .running import CannotRun, load_or_complain, make_service
 
 
-class Options(usage.Options):  # type: ignore[misc]  # usage.Options is not typed
+class Options(usage.Options):
     """What may stand behind `twistd txproxy`."""
 
     synopsis = "[options]"
     optParameters = [["config", "c", "routes.yaml", "The route map."]]  # noqa: RUF012 - Twisted's way
-    longdesc = "Serves a YAML route map. `txproxy check FILE` says what is wrong with one, `txproxy explain` how a request would go."
+    longdesc = (
+        "Serves a YAML route map. `txproxy check FILE` says what is wrong with one, "
+        "`txproxy explain` how a request would go."
+    )
 
     def postOptions(self) -> None:
         """Nothing is checked here: the route map speaks for itself."""
@@ -39,7 +42,7 @@ def makeService(options: Any) -> IService:
         config = load_or_complain(os.path.abspath(options["config"]), os.environ, _complain)
         if lost := warn_of_lost_log(config, daemonized=not options.parent.get("nodaemon", True)):
             _complain(lost)
-        return make_service(config, reactor)  # type: ignore[return-value]  # zope.interface is not typed
+        return make_service(config, reactor)
     except CannotRun as error:
         _complain(error)
         raise SystemExit(1) from error

@@ -30,10 +30,14 @@ from txproxy.reactor.tcp import Turn, connect_tcp
 class Address(Protocol):
     """Where a backend is: `kind` is "tcp" or "unix"."""
 
-    kind: str
-    host: str
-    port: int
-    path: str
+    @property
+    def kind(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def path(self) -> str: ...
 
 
 def connection_error(failure: Failure, where: str) -> ProxyError:
@@ -54,7 +58,7 @@ class _Attempt(ClientFactory):
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
 
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """The connection is there."""
         return self._dial.build()
 
@@ -69,7 +73,8 @@ class Dial:
     :param reactor: Twisted's.
     :param address: where to.
     :param timeout: seconds for all of it, None: for ever.
-    :param build: makes the protocol; called with `connected`, which the protocol calls with itself once it has its transport.
+    :param build: makes the protocol; called with `connected`, which the protocol calls with itself once
+        it has its transport.
     :param turn: sends what the connection writes.
     :ivar result: fires with the protocol, or fails with a `ProxyError`; cancel it to stop.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from txproxy.policy.balance import RoundRobin
 from txproxy.reactor.deadlines import Deadlines
@@ -62,11 +62,13 @@ class Upstream:
         return f"<Upstream {self.name} {list(self.backends)}>"
 
 
-class BackendAddress(Address):
+class BackendAddress(Address, Protocol):
     """What a `Backend` is made of."""
 
-    url: str
-    authority: str
+    @property
+    def url(self) -> str: ...
+    @property
+    def authority(self) -> str: ...
 
 
 class Backends:

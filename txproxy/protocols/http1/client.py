@@ -121,6 +121,9 @@ class ClientConnection:
             transport.setTcpKeepAlive(True)
         self._on_connected(self)
 
+    def connectionMade(self) -> None:
+        """Part of IProtocol, for those who call it by themselves; `makeConnection` does all."""
+
     def connectionLost(self, reason: Failure) -> None:
         """The transport is gone, whoever ended it."""
         if not self.lost and not self._response_done:
@@ -190,7 +193,9 @@ class ClientConnection:
 
     # The Stream of the current request.
 
-    def open(self, receiver: Receiver[ResponseHead], response_timeout: float | None, idle_timeout: float | None) -> None:
+    def open(
+        self, receiver: Receiver[ResponseHead], response_timeout: float | None, idle_timeout: float | None
+    ) -> None:
         """Begin a request whose response goes to this Receiver."""
         self.receiver = receiver
         self.response_timeout = response_timeout

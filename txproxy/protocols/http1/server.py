@@ -19,7 +19,6 @@ from zope.interface import implementer
 
 from txproxy.model.errors import (
     CLIENT_DISCONNECTED,
-    HTTP_REQUEST_ERROR,
     PROXY_INTERNAL_ERROR,
     REQUEST_BODY_TIMEOUT,
     REQUEST_HEADER_TIMEOUT,
@@ -83,7 +82,7 @@ class ServerConnection:
     """One client's connection.
 
     :param settings: see `ServerSettings`.
-    :param on_request: called with (connection, head, end) for each request; gives its Receiver, or sets `receiver` itself.
+    :param on_request: called with (connection, head, end) for each request; it sets `receiver`.
     :param on_malformed: called with (connection, error) for bytes that make no request; it may answer through
         `send_head` and must, or `abort`.
     :param on_lost: called with the connection when it is gone.
@@ -167,6 +166,9 @@ class ServerConnection:
         self.transport = transport
         transport.registerProducer(self, True)
         self.settings.deadlines.arm(self, self.settings.header_timeout)
+
+    def connectionMade(self) -> None:
+        """Part of IProtocol, for those who call it by themselves; `makeConnection` does all."""
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport is gone, whoever ended it."""
@@ -436,7 +438,7 @@ class ServerConnection:
         self.receiver = NOBODY
         self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
         self._let_go()
-        if self.lost or self._decoder.complete or self._response != _SENT:
+        if self.lost or self._decoder.complete or self._response != _SENT:  # type: ignore[redundant-expr]  # reading goes on in `_let_go`, and may end it
             return
         remaining = self._decoder.body_remaining
         if self.closing or remaining is None or remaining > LINGER_KEEP_BYTES:
