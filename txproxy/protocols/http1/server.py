@@ -200,6 +200,9 @@ class ServerConnection:
     def resumeProducing(self) -> None:
         """The client has caught up."""
         self._stalled_at = -1
+        if self._response == _SENT and self._decoder.complete:
+            self._both_complete()  # the next request has waited for this
+            return
         self._rearm()
         self.receiver.writing_resumed()
 
@@ -212,7 +215,6 @@ class ServerConnection:
         """A request has come."""
         self.requests += 1
         self._in_head = False
-        self._linger_until = 0.0
         self.received_bytes = self.sent_bytes = 0
         self._version = head.version
         self._is_head = head.method == b"HEAD"
@@ -220,7 +222,10 @@ class ServerConnection:
         self.waits_for_continue = head.expects_continue
         settings = self.settings
         self.closing = (
-            not self._decoder.keep_alive or settings.draining or self.requests >= settings.requests_per_connection
+            self.closing
+            or not self._decoder.keep_alive
+            or settings.draining
+            or self.requests >= settings.requests_per_connection
         )
         if end:
             self.deadline = float("inf")
@@ -286,7 +291,7 @@ class ServerConnection:
             return
         if not self._decoder.complete and not self.closing:
             self.closing = self._cannot_stay_open(end)
-        bodiless = self._is_head or head.status in (204, 304)
+        bodiless = self._is_head = self._is_head or head.status in (204, 304)
         length: int | None = 0 if bodiless else head.content_length
         if end and length is None:
             length = len(body)
@@ -299,6 +304,9 @@ class ServerConnection:
         if bodiless:
             body = b""
         self._remaining = None if length is None else length - len(body)
+        if self._remaining is not None and self._remaining < 0:
+            self._too_long()
+            return
         self.sent_bytes = len(body)
         self.transport.write(wire + (chunk(body) if chunked else body) if body else wire)
         if end:
@@ -308,6 +316,8 @@ class ServerConnection:
         """Send a piece of the response's body."""
         response = self._response
         if response == _CHUNKED:
+            if not data:
+                return  # a chunk of nothing would be the last one
             self.transport.write(chunk(data))
         elif response == _BODY:
             if self._is_head:
@@ -315,8 +325,7 @@ class ServerConnection:
             if self._remaining is not None:
                 self._remaining -= len(data)
                 if self._remaining < 0:
-                    # More than was announced must not be read as the next response.
-                    self.reset(ProxyError(PROXY_INTERNAL_ERROR, "the response is longer than its Content-Length"))
+                    self._too_long()
                     return
             self.transport.write(data)
         elif response == _TUNNEL:
@@ -373,6 +382,7 @@ class ServerConnection:
         self._response = _TUNNEL
         self.deadline = float("inf")
         self._decoder.detach()
+        self.release("read-ahead")
 
     def send_continue(self) -> None:
         """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
@@ -414,17 +424,24 @@ class ServerConnection:
 
     # Inside.
 
+    def _too_long(self) -> None:
+        # More than was announced must not be read as the next response.
+        self.reset(ProxyError(PROXY_INTERNAL_ERROR, "the response is longer than its Content-Length"))
+
     def _both_complete(self) -> None:
         self.receiver = NOBODY
-        if self.closing or self.settings.draining:
+        self._linger_until = 0.0
+        settings = self.settings
+        if self.closing or settings.draining:
             self._close()
             return
-        if self._stalled_at < 0:
-            settings = self.settings
-            settings.deadlines.arm(self, settings.keepalive_timeout)
-        if self._holds:
-            self._let_go()
+        if self._stalled_at >= 0:
+            return  # nobody would tell the next Receiver that writing is paused: it has to wait
+        settings.deadlines.arm(self, settings.keepalive_timeout)
+        # In this order: a decoder that is let go behind a message would ask for "read-ahead" again.
         self._decoder.next_message()
+        if self._holds and self._response == _SENT:
+            self._let_go()
 
     def _let_go(self) -> None:
         """Forget the reasons of an exchange that is over."""
@@ -437,16 +454,20 @@ class ServerConnection:
             return
         self.receiver = NOBODY
         self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
-        self._let_go()
-        if self.lost or self._decoder.complete or self._response != _SENT:  # type: ignore[redundant-expr]  # reading goes on in `_let_go`, and may end it
-            return
-        remaining = self._decoder.body_remaining
-        if self.closing or remaining is None or remaining > LINGER_KEEP_BYTES:
-            self._close()
-        else:
+        if not self.closing:
             self._linger_on()
+            self._let_go()
+            # Reading goes on in there, and may end all of it.
+            if self.lost or self.closing or not self._linger_until:  # type: ignore[redundant-expr]
+                return
+            remaining = self._decoder.body_remaining
+            if remaining is not None and remaining <= LINGER_KEEP_BYTES:
+                return
+        self._close()
 
     def _linger_on(self) -> None:
+        if self._stalled_at >= 0:
+            return  # what was written is still on its way, with a deadline of its own
         deadlines = self.settings.deadlines
         left = self._linger_until - deadlines.now
         if left > 0:
@@ -471,12 +492,18 @@ class ServerConnection:
         self._response = _SENT
         self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
         self._let_go()
-        self._linger_on()
+        unsent = unsent_bytes(transport)
+        if unsent:
+            self._stalled_at = unsent
+            self.settings.deadlines.arm(self, self.settings.write_timeout)
+        else:
+            self._linger_on()
         transport.loseWriteConnection()
 
     def _end_gently(self) -> None:
         self.closing = True
         self.receiver = NOBODY
+        self._decoder.abandon()
         transport = self.transport
         transport.unregisterProducer()
         self._stalled_at = unsent_bytes(transport)
@@ -500,6 +527,8 @@ class ServerConnection:
     def _rearm(self) -> None:
         """Set the deadline that fits the state, after one for writing or a hold is off."""
         settings = self.settings
+        if self._stalled_at >= 0 and self._response != _TUNNEL:
+            return  # the deadline for writing stands
         if self._response == _TUNNEL or self.lost:
             self.deadline = float("inf")
         elif self._response == _SENT:
