@@ -15,7 +15,7 @@ from urllib.parse import quote
 from txproxy.config.model import Config, Listen
 from txproxy.model.hostname import normalize_name
 
-_URL = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?([^/?#]*)([^#]*)", re.DOTALL)
+_URL = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _NO_LINE = re.compile(r"[\x00-\x1f\x7f]")
 _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 _PORTS = {"http": 80, "https": 443}
