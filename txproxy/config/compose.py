@@ -27,10 +27,10 @@ _PLAIN_TAGS = frozenset(
 
 
 class TooLarge(Exception):
-    """The document has more nodes than `MAX_NODES`, most likely by aliases of aliases."""
+    """The document meets a bound; reading on could take for ever, so it stops at once."""
 
-    def __init__(self, where: Where) -> None:
-        super().__init__(f"too much: with its aliases expanded the route map has more than {MAX_NODES:,} values")
+    def __init__(self, where: Where, sentence: str) -> None:
+        super().__init__(sentence)
         self.where = where
 
 
@@ -47,7 +47,7 @@ class Budget:
         """
         self.spent += nodes
         if self.spent > MAX_NODES:
-            raise TooLarge(where)
+            raise TooLarge(where, f"with its aliases expanded the route map has more than {MAX_NODES:,} values")
 
 
 class Composer:
@@ -73,7 +73,7 @@ class Composer:
         """Build the one document that these events are.
 
         :raises yaml.YAMLError: the text is not YAML.
-        :raises TooLarge: it expands to too much.
+        :raises TooLarge: it expands to too much, or nests too deep.
         """
         next(events)  # the start of the stream
         first = next(events)
@@ -106,9 +106,8 @@ class Composer:
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event, where)
         elif depth > MAX_DEPTH:
-            self._report.error(where, f"nested more than {MAX_DEPTH} levels deep")
-            _skip(events)
-            node = Broken(where)
+            # Not skipped over: libyaml's time is quadratic in the depth of [[[[...
+            raise TooLarge(where, f"nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(where, events, depth)
         else:
@@ -197,14 +196,3 @@ class Composer:
                         made.key_where[key] = part.key_where[key]
             elif not isinstance(part, Broken):
                 self._report.error(where, f"<< merges mappings, but this is {described(part)}")
-
-
-def _skip(events: Iterator[yaml.Event]) -> None:
-    """Read past the rest of a collection."""
-    level = 1
-    while level:
-        event = next(events)
-        if isinstance(event, yaml.CollectionStartEvent):
-            level += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            level -= 1

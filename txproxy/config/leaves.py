@@ -34,10 +34,12 @@ def leaf_of(route: RouteEntry, report: Report, upstream: Callable[[Destination],
 
     :param upstream: gives the name of the upstream that a destination means.
     """
-    present = [key for key in LEAVES if route.has(key) or getattr(route, key) is not None]
+    keys = route.keys
+    # A short form has no key that was written, but a value.
+    present = [key for key in LEAVES if key in keys] or ["proxy"] * (route.proxy is not None)
     if not present:
         # After a slip in a key's name the route has a leaf, only not one that we know of.
-        if not (route.is_wrong or route.unknown_keys):
+        if not (route.is_wrong or route.has_unknown_keys):
             report.error(route.where, f"the route does nothing; add one of {listed(LEAVES)}")
         return _NOTHING
     kind = present[0]
@@ -53,8 +55,9 @@ def leaf_of(route: RouteEntry, report: Report, upstream: Callable[[Destination],
 
 
 def _check_keys(kind: str, route: RouteEntry, report: Report) -> None:
+    keys = route.keys
     for key, leaves in _ONLY_FOR.items():
-        if route.has(key) and kind not in leaves:
+        if key in keys and kind not in leaves:
             report.error(
                 route.key_where(key), f"{key}: has no effect with {kind}, only with {listed(leaves)}; remove it"
             )
@@ -84,12 +87,12 @@ def _redirect(route: RouteEntry, report: Report) -> Leaf:
     redirect = route.redirect
     assert redirect is not None
     names = [captured(pattern) for pattern in route.path]
-    if redirect.has("to") and redirect.text("to"):
+    if redirect.text("to"):
         try:
             redirect_template(redirect.to, frozenset.intersection(*names) if names else frozenset())
         except ValueError as error:
             report.error(redirect.value_where("to"), f"redirect: {error}")
-    elif redirect.has("to"):
+    elif "to" in redirect.keys:
         report.error(redirect.value_where("to"), "redirect: the text is empty; expected a URL")
     return RedirectLeaf(to=redirect.to, status=redirect.status)
 
@@ -106,8 +109,9 @@ def check_details(route: RouteEntry, report: Report) -> None:
             report.warning(
                 route.value_where("methods"), f"methods: {quoted(method)} is no standard method; did you mean {near}?"
             )
-    near = nearest(route.host_header, ("preserve", "backend"))
-    if near not in (None, route.host_header):
+    words = ("preserve", "backend")
+    near = None if route.host_header in words else nearest(route.host_header, words)
+    if near is not None:
         report.warning(
             route.value_where("host_header"),
             f"host_header: {quoted(route.host_header)} is sent as a host name; did you mean {near}?",

@@ -94,7 +94,7 @@ def reference() -> str:
 
 
 def _section(written: type[Written], title: str) -> Iterator[str]:
-    later = written.later()
+    later = written.later
     yield f"## {'Keys of the route map' if written is RouteMap else title}\n"
     yield f"{written.__doc__}\n"
     yield "| key | value | default | meaning |\n| --- | --- | --- | --- |"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
 
@@ -197,6 +198,15 @@ class Later:
 NotYet = Annotated[None, Later()]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a mapping was read from; `is_wrong`: something else stood there, and that is reported."""
+
+    where: Where = NOWHERE
+    node: Mapping = field(default_factory=Mapping)
+    is_wrong: bool = False
+
+
 class Written(BaseModel):
     """A mapping of the language; its fields are the keys, their descriptions the reference.
 
@@ -204,6 +214,7 @@ class Written(BaseModel):
     :cvar example: one as it may be written, for messages; "" where `what` says enough.
     :cvar required: keys that must be there (every field has a harmless default nevertheless).
     :cvar instead: for a required key, one that can stand in its place.
+    :cvar later: the keys that are not supported yet; found by their type.
     :cvar elsewhere: keys that are often written here but belong to another place, and a hint for each.
     """
 
@@ -213,9 +224,8 @@ class Written(BaseModel):
     required: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[AnyMapping[str, str]] = {}
     elsewhere: ClassVar[AnyMapping[str, str]] = {}
-    _where: Where = PrivateAttr(NOWHERE)
-    _node: Mapping | None = PrivateAttr(None)
-    _is_wrong: bool = PrivateAttr(False)
+    later: ClassVar[tuple[str, ...]] = ()
+    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     def __eq__(self, other: object) -> bool:
         # Two mappings that say the same are equal, wherever they stand.
@@ -224,49 +234,58 @@ class Written(BaseModel):
     def __hash__(self) -> int:
         return hash((type(self), *self.__dict__))
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.later = tuple(
+            key for key, known in cls.model_fields.items() if any(isinstance(each, Later) for each in known.metadata)
+        )
+
     @property
     def where(self) -> Where:
         """Where the mapping starts."""
-        return self._where
+        return self._origin.where
 
     @property
     def is_wrong(self) -> bool:
         """Whether something else stood where the mapping should; that is reported already."""
-        return self._is_wrong
+        return self._origin.is_wrong
 
-    def has(self, *keys: str) -> bool:
-        """Tell whether any of these keys was written, rightly or not."""
-        return self._node is not None and any(key in self._node for key in keys)
+    @property
+    def keys(self) -> AbstractSet[str]:
+        """The keys that were written, rightly or not."""
+        return self._origin.node.keys()
+
+    @property
+    def has_unknown_keys(self) -> bool:
+        """Whether keys were written that the language does not have."""
+        return not self.keys <= type(self).model_fields.keys()
 
     def key_where(self, key: str) -> Where:
         """Give where this key stands; where the mapping starts, if it was left out."""
-        return self._where if self._node is None else self._node.key_where.get(key, self._where)
+        return self._origin.node.key_where.get(key, self.where)
 
     def value_where(self, key: str) -> Where:
         """Give where this key's value starts; where the mapping starts, if it was left out."""
-        return self._where if self._node is None or key not in self._node else self._node[key].where
+        node = self._origin.node
+        return node[key].where if key in node else self.where
 
     def text(self, key: str) -> str:
         """Give this key's value as it was written, if it is one text; else an empty one."""
-        value = None if self._node is None else self._node.get(key)
+        value = self._origin.node.get(key)
         return str(value) if isinstance(value, Text) else ""
 
     def inner_keys(self, key: str) -> AnyMapping[str, Where]:
         """Give where each key of the mapping that stands under this key is."""
-        value = None if self._node is None else self._node.get(key)
+        value = self._origin.node.get(key)
         return value.key_where if isinstance(value, Mapping) else {}
 
-    @property
-    def unknown_keys(self) -> bool:
-        """Whether keys were written that the language does not have."""
-        return self._node is not None and any(key not in type(self).model_fields for key in self._node)
-
     @classmethod
-    def later(cls) -> tuple[str, ...]:
-        """Give the keys that are not supported yet."""
-        return tuple(
-            name for name, field in cls.model_fields.items() if any(isinstance(each, Later) for each in field.metadata)
-        )
+    def made(cls, where: Where, *, is_wrong: bool = False, **values: Any) -> Self:
+        """Make one that was not read: out of a short form, or a harmless one in place of a wrong one."""
+        model = cls.model_construct(**values)
+        model._origin = Origin(where, is_wrong=is_wrong)
+        return model
 
     @model_validator(mode="wrap")
     @classmethod
@@ -274,39 +293,33 @@ class Written(BaseModel):
         if not is_node(value):
             return handler(value)
         if is_wrong(info, value, f"a mapping such as {cls.example}" if cls.example else cls.what, Mapping):
-            return cls._harmless(value)
+            return cls.made(getattr(value, "where", NOWHERE), is_wrong=True)
         assert isinstance(value, Mapping)
         model = handler(cls._checked(value, report_of(info)))
-        model._where, model._node = value.where, value
+        model._origin = Origin(value.where, value)
         return model
-
-    @classmethod
-    def _harmless(cls, node: object) -> Self:
-        made = cls.model_construct()
-        made._where, made._is_wrong = getattr(node, "where", NOWHERE), True
-        return made
 
     @classmethod
     def _checked(cls, node: Mapping, report: Report) -> dict[str, object]:
         """Give the entries that there is a field for; report the others, and what is missing."""
-        later = cls.later()
+        later, known = cls.later, cls.model_fields
         misspelt: set[str | None] = set()
         for key, where in node.key_where.items():
             if key in later:
                 report.error(where, f"{key}: not supported yet")
-            elif key not in cls.model_fields:
+            elif key not in known:
                 report.error(where, f"unknown key {quoted(key)} in {cls.what}{cls._hint(key, report)}")
                 misspelt.add(nearest(key, cls.required))
                 misspelt.update(wanted for wanted in cls.required if f"`{wanted}" in cls.elsewhere.get(key, ""))
         for key in cls.required:
             if key not in node and key not in misspelt and cls.instead.get(key) not in node:
                 report.error(node.where, f"{cls.what} needs the key {quoted(key)}")
-        return {key: value for key, value in node.items() if key in cls.model_fields and key not in later}
+        return {key: value for key, value in node.items() if key in known and key not in later}
 
     @classmethod
     def _hint(cls, key: str, report: Report) -> str:
         if key in cls.elsewhere:
             return f"; {cls.elsewhere[key]}"
         near = report.near(key, cls.model_fields)
-        now = [name for name in cls.model_fields if name not in cls.later()]
+        now = [name for name in cls.model_fields if name not in cls.later]
         return near or f"; its keys are {listed(now, 'and')}"

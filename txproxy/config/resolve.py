@@ -46,7 +46,7 @@ def resolved(written: RouteMap, report: Report) -> Config:
     tests = tuple(_test(test, names, upstreams, report) for test in written.tests)
     upstreams.report_unused()
     return Config(
-        listen=_listen(written, report) if written.has("listen") else DEFAULT_LISTEN,
+        listen=_listen(written, report) if "listen" in written.keys else DEFAULT_LISTEN,
         upstreams=upstreams.made,
         hosts=hosts,
         trusted_proxies=written.trusted_proxies,
@@ -180,6 +180,7 @@ class Names:
 
 def _route(host: str, route: RouteEntry, names: Names, upstreams: Upstreams, report: Report) -> RouteConfig:
     check_details(route, report)
+    keys = route.keys
     return RouteConfig(
         name=names.name_of(host, route),
         host=host,
@@ -190,7 +191,7 @@ def _route(host: str, route: RouteEntry, names: Names, upstreams: Upstreams, rep
         headers=route.headers,
         query=route.query,
         clients=route.clients,
-        matcher_where={key: route.key_where(key) for key in _MATCHERS if route.has(key)},
+        matcher_where={key: route.key_where(key) for key in _MATCHERS if key in keys},
         strip_prefix=route.strip_prefix,
         host_header=route.host_header,
         max_body=route.max_body,
@@ -233,7 +234,7 @@ def _listen(written: RouteMap, report: Report) -> tuple[Listen, ...]:
 
 def _test(test: TestEntry, names: Names, upstreams: Upstreams, report: Report) -> RouteTest:
     expectations = ("route", "upstream", "path", "redirect", "status")
-    if not (test.is_wrong or test.unknown_keys or test.has(*expectations)):
+    if not (test.is_wrong or test.has_unknown_keys or test.keys & set(expectations)):
         report.error(test.where, "the test expects nothing; add route, upstream, path, redirect or status")
     if test.route is not None:
         names.check_expected(test.route, test.value_where("route"))

@@ -283,14 +283,10 @@ def host_value(value: object, info: ValidationInfo) -> object:
     elif isinstance(value, Sequence) and not all(isinstance(item, Text) for item in value):
         routes = tuple(RouteEntry.model_validate(item, context=context) for item in value)
     elif isinstance(value, Text | Sequence):
-        made = RouteEntry.model_construct(proxy=destination(value, info))
-        made._where = where
-        routes = (made,)
+        routes = (RouteEntry.made(where, proxy=destination(value, info)),)
     elif not isinstance(value, Broken):
         complain(info, where, "nothing is written here; expected a URL, the name of an upstream, or routes")
-    entry = HostEntry.model_construct(routes=routes)
-    entry._where = where
-    return entry
+    return HostEntry.made(where, routes=routes)
 
 
 def _has_routes(value: Mapping) -> bool:

@@ -54,15 +54,15 @@ def default_text(written: type[Written], key: str) -> str | list[str] | None:
 
 
 def _describe(schema: JsonSchema, written: type[Written]) -> None:
-    later = written.later()
+    later = written.later
     for key, value in schema["properties"].items():
         value.pop("default", None)
         default = default_text(written, key)
         if default is not None:
             is_number = isinstance(default, str) and default.isdigit() and key != "path"
             value["default"] = int(str(default)) if is_number else default
-        if key in later:
-            value["description"] = f"{NOT_YET} {value['description']}"
+        meaning = written.model_fields[key].description
+        value["description"] = f"{NOT_YET} {meaning}" if key in later else meaning
     always = [key for key in written.required if key not in written.instead]
     if always:
         schema["required"] = always

@@ -48,24 +48,34 @@ class Slip:
 
 
 Explained = tuple[int, int, str]
+_TOO_DEEP = "this line is indented deeper than line {line}, which has a value already"
 
 
 def _not_allowed_here(slip: Slip) -> Explained:
     """Explain a ':' where no mapping can be: most often the line above is no `key: value`."""
-    before = slip.line - 1
-    while before >= 0 and not slip.lines[before].split("#")[0].strip():
-        before -= 1
-    above = slip.lines[before] if before >= 0 else ""
+    before, above = _line_above(slip)
     key = above.strip().removeprefix("- ")
-    column = len(above) - len(above.lstrip()) + 1
+    column = _indentation(above) + 1
     starts_line = re.fullmatch(r"\s*(- +)?[^\s:]+\s*", slip.text[: slip.column]) is not None
     if starts_line and (found := re.match(r"[\w.*-]+:(?=[^\s\\])", key)) and not re.search(r":(\s|$)", key):
         return before + 1, column + len(above.strip()) - len(key) + found.end(), "a space is missing after the ':'"
     if starts_line and key and not re.search(r":(\s|$)", key):
         return before + 1, column, f"this line has no ':' after its key; write 'key: value' or {quoted(key[:40] + ':')}"
-    if starts_line and len(slip.text) - len(slip.text.lstrip()) > column - 1:
-        return slip.at(f"this line is indented deeper than line {before + 1}, which has a value already")
+    if starts_line and _indentation(slip.text) > _indentation(above):
+        return slip.at(_TOO_DEEP.format(line=before + 1))
     return slip.at("a second ':' in one line; a text with ': ' in it needs quotes around it")
+
+
+def _line_above(slip: Slip) -> tuple[int, str]:
+    """Give the last line above that is not empty and no comment; (-1, "") if there is none."""
+    before = slip.line - 1
+    while before >= 0 and not slip.lines[before].split("#")[0].strip():
+        before -= 1
+    return before, slip.lines[before] if before >= 0 else ""
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _not_closed(slip: Slip) -> Explained:
@@ -84,12 +94,15 @@ def _not_closed(slip: Slip) -> Explained:
 
 def _does_not_fit(slip: Slip) -> Explained:
     """Explain a line that continues no block."""
-    before = slip.text[: slip.column].rstrip()
-    if before.endswith(("'", '"')):
-        hint = "to have a quote in it, double it: ''" if before.endswith("'") else 'to have a quote in it, write \\"'
+    ahead = slip.text[: slip.column].rstrip()
+    if ahead.endswith(("'", '"')):
+        hint = "to have a quote in it, double it: ''" if ahead.endswith("'") else 'to have a quote in it, write \\"'
         return slip.at(f"the quotes are closed already, and more text follows; {hint}")
     if slip.text[slip.column :].startswith("- "):
         return slip.at(f"a list item cannot stand here, beside the keys that start in line {slip.began_line + 1}")
+    before, above = _line_above(slip)
+    if before >= 0 and not slip.text[: slip.column].strip() and slip.column > _indentation(above):
+        return slip.at(_TOO_DEEP.format(line=before + 1))
     return slip.at(
         f"the indentation is neither that of the keys from line {slip.began_line + 1} on nor below one of them"
     )

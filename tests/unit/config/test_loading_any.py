@@ -17,35 +17,9 @@ CASES = Path(__file__).parent / "cases"
 TEXTS = [path.read_text() for path in sorted(CASES.glob("*.yaml"))]
 KEYS = sorted({key for written in mappings() for key in written.model_fields})
 WORDS = [
-    *(
-        "app",
-        "http://127.0.0.1:8000",
-        "https://[::1]",
-        "http+unix:/a",
-        "*.example.com",
-        "*",
-        "${A}",
-        "${",
-        "~(",
-        "/a/*",
-    ),
-    *(
-        "5s",
-        "1MiB",
-        "GET",
-        "204",
-        "true",
-        "off",
-        "",
-        "10.0.0.0/8",
-        "{uri}",
-        "a\nb",
-        "\0",
-        "é",
-        "none",
-        "preserve",
-        "a:b",
-    ),
+    *("app", "http://127.0.0.1:8000", "https://[::1]"),
+    *("http+unix:/a", "*.example.com", "*", "${A}", "${", "~(", "/a/*"),
+    *("5s", "1MiB", "GET", "204", "true", "off", "", "10.0.0.0/8", "{uri}", "a\nb", "\0", "é", "none", "preserve"),
 ]
 scalars = st.sampled_from([*KEYS, *WORDS]) | st.text(max_size=8) | st.none() | st.integers() | st.booleans()
 values = st.recursive(
@@ -53,37 +27,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*KEYS, *WORDS]), inner, max_size=5),
     max_leaves=25,
 )
-PIECES = [
-    *KEYS,
-    *WORDS,
-    *[
-        ": \n ",
-        "- ",
-        "  ",
-        "    ",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        "'",
-        '"',
-        "#",
-        "&a",
-        "*a",
-        "<<",
-        "!include",
-        "!x",
-        "? ",
-        "\t",
-        "%",
-        "@",
-        "---",
-        "...",
-        "\ufeff",
-        "\u2028",
-    ],
-]
+SIGNS = (": ", "\n", "- ", "|", "  ", "    ", "{", "}", "[", "]", ",", "'", '"', "#", "&a", "*a", "<<", "!include")
+MORE_SIGNS = ("!x", "? ", "\t", "%", "@", "---", "...", "\ufeff", "\u2028")
+PIECES = [*KEYS, *WORDS, *SIGNS, *MORE_SIGNS]
 
 
 def check(result: Loaded) -> None:
