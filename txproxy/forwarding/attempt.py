@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from txproxy.model import fields
 from txproxy.model.errors import (
     CONNECTION_TERMINATED,
     HTTP_RESPONSE_INCOMPLETE,
@@ -25,6 +26,8 @@ from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+    from txproxy.upstream.upstream import Backend
+
     from .proxy import ReverseProxyResource
 
 # The first and one more, as `retries` of the route map has it by default.
@@ -40,6 +43,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_answered",
         "_body_left",
         "_dialing",
         "_request",
@@ -57,16 +61,18 @@ class Attempt:
         self._request = request
         self._dialing: Deferred[Any] | None = None
         self._streamed = False
+        #: something of an answer has come, be it a 1xx
+        self._answered = False
         self._body_left = 0
         self.connection: Any = None
         self.backend: Any = None
         self.body_received = exchange.stream.send_body
 
-    def begin(self) -> None:
-        """Pick a backend and send, or connect first."""
+    def begin(self, backend: Backend) -> None:
+        """Send to this backend, or connect to it first."""
         exchange = self.exchange
         exchange.forwarded = self
-        backend = self.backend = self.leaf.upstream.pick()
+        self.backend = backend
         exchange.backend = backend.url
         connection = backend.pool.take()
         if connection is not None:
@@ -100,9 +106,15 @@ class Attempt:
         if not isinstance(error, ProxyError):
             exchange.fail(ProxyError(PROXY_INTERNAL_ERROR, f"connecting failed: {failure.getTraceback()}"))
         elif exchange.attempts < MAX_ATTEMPTS and len(self.leaf.upstream.backends) > 1:
-            self.begin()
+            self._try_another()
         else:
             exchange.fail(error)
+
+    def _try_another(self) -> None:
+        backend = self.leaf.upstream.pick()
+        if self.leaf.sends_backends_host:
+            self._request.block = self.leaf.with_host(self._request.block, backend)
+        self.begin(backend)
 
     def _send(self, connection: Any) -> None:
         exchange = self.exchange
@@ -111,6 +123,10 @@ class Attempt:
         self.connection = connection
         timeouts = self.leaf.timeouts
         connection.open(self, timeouts.response, timeouts.idle)
+        if request.content_length and exchange.pipeline.on_request_body:
+            # Nobody knows what the filters will make of it.
+            request.block = fields.without(request.block, b"content-length")
+            request.content_length = None
         if request.content_length == 0:
             connection.send_head(request, b"", True)
             return
@@ -118,8 +134,6 @@ class Attempt:
         self._body_left = self.leaf.max_body
         if request.content_length is None:
             exchange.body_received = self._counted_body
-        elif exchange.pipeline.on_request_body:
-            exchange.body_received = self._filtered_body
         else:
             exchange.body_received = connection.send_body
         exchange.end_received = self._end_body
@@ -150,6 +164,7 @@ class Attempt:
         """The backend answers."""
         exchange = self.exchange
         status = head.status
+        self._answered = True
         if status < 200:
             if status == 101:
                 self._upgrade(head)
@@ -157,10 +172,12 @@ class Attempt:
                 exchange.stream.send_head(head)
             return
         exchange.first_byte_time = exchange.seconds() - exchange.started
-        if exchange.pipeline.on_response_body:
+        if exchange.pipeline.on_response_body and head.content_length != 0:
+            # Nobody knows what the filters will make of it.
             self.body_received = self._filtered_response
-            if body:
-                body = self._filter_response(body)
+            head.block = fields.without(head.block, b"content-length")
+            head.content_length = None
+            body = self._filter_response(body) if body else body
         if end:
             self._leave()
         exchange.send_head(head, body, end)
@@ -198,7 +215,7 @@ class Attempt:
             early
             and exchange.reused
             and exchange.attempts < MAX_ATTEMPTS
-            and may_repeat(self._request.method, body_kept=body_kept, answered=exchange.head_sent)
+            and may_repeat(self._request.method, body_kept=body_kept, answered=self._answered)
         ):
             # The backend closed an idle connection just as we took it. Another idle one may be as old.
             self._dial()

@@ -81,6 +81,7 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
         self.tunnel_timeout = tunnel_timeout
         self.forwarding = forwarding or Forwarding((X_FORWARDED,), Trust(()))
         self.host_header = host_header
+        self.sends_backends_host = host_header == BACKEND
         self._literal_host = None if host_header in (PRESERVE, BACKEND) else host_header.encode("ascii")
         rewrite = Rewrite(strip_prefix, path.decode("ascii"))
         self.rewrite = rewrite if rewrite.changes else None
@@ -95,12 +96,13 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
             exchange.fail(body_too_large(self.max_body))
             return
         exchange.upstream = self.upstream.name
-        request = self.forwarded_head(exchange)
+        backend = self.upstream.pick()
+        request = self.forwarded_head(exchange, backend)
         if exchange.edit_request(request):
-            Attempt(self, exchange, request).begin()
+            Attempt(self, exchange, request).begin(backend)
 
-    def forwarded_head(self, exchange: Any) -> RequestHead:
-        """Make the head that goes to the backend, before middleware sees it."""
+    def forwarded_head(self, exchange: Any, backend: Backend) -> RequestHead:
+        """Make the head that goes to this backend, before middleware sees it."""
         head = exchange.head
         client = exchange.client
         target = head.target if self.rewrite is None else self.rewrite(head.target)
@@ -122,7 +124,7 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
             )
         )
         if self.host_header != PRESERVE or not head.authority:
-            block = self._with_host(block)
+            block = self.with_host(block, backend)
         return RequestHead(
             head.method,
             target,
@@ -134,9 +136,12 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
             accepts_trailers=head.accepts_trailers,
         )
 
-    def _with_host(self, block: bytes) -> bytes:
-        # HTTP/1.1 asks for a Host; one that the client (HTTP/1.0) did not send is the backend's own.
-        host = self._literal_host or self.upstream.backends[0].authority
+    def with_host(self, block: bytes, backend: Backend) -> bytes:
+        """Give the block with the Host that this backend is to see.
+
+        HTTP/1.1 asks for one; where the client (HTTP/1.0) sent none it is the backend's own.
+        """
+        host = self._literal_host or backend.authority
         return b"\r\nHost: " + host + _host_field.sub(b"", block)
 
     # Below a stock Site.
