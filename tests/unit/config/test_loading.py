@@ -278,3 +278,9 @@ def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     assert "no such file" in problem.message
     (problem,) = load(str(tmp_path), {}).problems
     assert "is a directory" in problem.message
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "etc").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_examples_load(path: Path) -> None:
+    """A route map in etc/ has no problem at all."""
+    assert [str(problem) for problem in load(str(path), {}).problems] == []
