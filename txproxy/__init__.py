@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .forwarding.proxy import ReverseProxyResource
+    from .service.embedding import resource_tree
 
-__all__ = ["ReverseProxyResource", "__version__"]
+__all__ = ["ReverseProxyResource", "__version__", "resource_tree"]
 __version__ = "0.1.0"
 
-_HOMES = {"ReverseProxyResource": "forwarding.proxy"}
+_HOMES = {"ReverseProxyResource": "forwarding.proxy", "resource_tree": "service.embedding"}
 
 
 def __getattr__(name: str) -> object:
