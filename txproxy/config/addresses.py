@@ -87,6 +87,9 @@ def looks_like_url(text: str) -> bool:
 
 
 def _split_scheme(text: str, later: tuple[str, ...], example: str) -> tuple[str, str]:
+    if re.search("//[^/?#]*@", text):
+        # Before anything else, so that no message repeats a password.
+        raise ValueError("a user name or password in a URL is sent to nobody; take it out, and see `request_headers`")
     wrong = _UNSAFE.search(text)
     if wrong:
         raise ValueError(f"{quoted(text)} holds {'a space' if wrong[0] == ' ' else quoted(wrong[0])}, which no URL can")
@@ -117,11 +120,6 @@ def _split_authority(text: str, rest: str) -> tuple[str, str]:
     found = re.match(r"([^/?#]*)(.*)", rest[2:], re.DOTALL)
     assert found is not None
     authority, tail = found[1], found[2]
-    if "@" in authority:
-        raise ValueError(
-            "a user name or password in a URL is not sent to anyone; take it out (see request_headers for "
-            "Authorization)"
-        )
     return authority, tail
 
 

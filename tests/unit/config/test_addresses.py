@@ -83,10 +83,13 @@ def test_wrong_addresses_say_what_to_write(parse: Callable[[str, str], Any], tex
     assert message in str(caught.value)
 
 
-def test_a_password_is_not_repeated() -> None:
-    """A URL with a password is refused without the password in the message."""
+@pytest.mark.parametrize(
+    "text", ["http://user:secret@a", "//user:secret@a", "htp://user:secret@a b", "http://u:secret@"]
+)
+def test_a_password_is_not_repeated(text: str) -> None:
+    """A URL with a password is refused without the password in the message, whatever else is wrong with it."""
     with pytest.raises(ValueError) as caught:
-        backend_address("http://user:secret@a", "/")
+        backend_address(text, "/")
     assert "secret" not in str(caught.value)
 
 
