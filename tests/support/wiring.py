@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.server import Site
+from zope.interface import implementer
 
 from txproxy.forwarding.bridge import Bridge
 from txproxy.forwarding.exchange import Client
@@ -32,6 +35,7 @@ from txproxy.reactor.deadlines import Deadlines
 from txproxy.routing.table import Route, RouteTable
 
 
+@implementer(IConsumer, IPushProducer)
 class Wire:
     """One connection's transport, and whoever is at its other end: the test.
 
@@ -46,6 +50,8 @@ class Wire:
         self.paused = False
         self.producer: Any = None
         self.streaming = True
+        #: bytes that are taken before writers are paused; None: all
+        self.capacity: int | None = None
         self._written: list[bytes] = []
         self._waiting: list[bytes] = []
         self._address = IPv4Address("TCP", peer, 50000)
@@ -66,6 +72,8 @@ class Wire:
         assert isinstance(data, bytes), data
         if self.state == "open" and not self.half_closed:
             self._written.append(data)
+            if self.capacity is not None and sum(map(len, self._written)) > self.capacity:
+                self.stall()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Take several."""
@@ -179,20 +187,21 @@ class Connector:
         self.place = f"{host}:{port}"
         self.stopped = False
 
-    def accept(self) -> Wire | None:
+    def accept(self, capacity: int | None = None) -> Wire | None:
         """Let it come about; None if nobody wants it any more."""
         protocol = self._factory.buildProtocol(None)
         if protocol is None:
             return None
         wire = Wire("192.0.2.9")
         wire.protocol = protocol
+        wire.capacity = capacity
         self._reactor.backends.append(wire)
         protocol.makeConnection(wire)
         return wire
 
     def refuse(self) -> None:
         """Let it fail."""
-        self._factory.clientConnectionFailed(self, Failure(ConnectionRefusedError()))
+        self._factory.clientConnectionFailed(self, Failure(Refused()))
 
     def stopConnecting(self) -> None:
         """Nobody wants it any more."""

@@ -25,9 +25,9 @@ from txproxy.policy.retry import may_repeat
 from .tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
     from txproxy.upstream.upstream import Backend
 
+    from .exchange import Exchange
     from .proxy import ReverseProxyResource
 
 # The first and one more, as `retries` of the route map has it by default.
@@ -94,7 +94,6 @@ class Attempt:
         exchange = self.exchange
         exchange.connect_time = exchange.seconds() - exchange.started
         self._send(connection)
-        exchange.stream.release("dialing")
 
     def _not_connected(self, failure: Failure) -> None:
         self._dialing = None
@@ -139,6 +138,8 @@ class Attempt:
         exchange.end_received = self._end_body
         self._streamed = True
         exchange.stream.send_continue()
+        # Held since the first backend was dialed, be it that the second had a connection ready.
+        exchange.stream.release("dialing")
 
     def _counted_body(self, data: bytes) -> None:
         """Pass on a piece of a body whose length nobody announced."""
@@ -149,8 +150,8 @@ class Attempt:
             self._filtered_body(data)
 
     def _filtered_body(self, data: bytes) -> None:
-        for phase in self.exchange.pipeline.on_request_body:
-            data = phase(self.exchange, data)
+        if self.exchange.pipeline.on_request_body:
+            data = self.exchange.filter_request_body(data)
         if data and self.connection is not None:
             self.connection.send_body(data)
 
@@ -177,7 +178,7 @@ class Attempt:
             self.body_received = self._filtered_response
             head.block = fields.without(head.block, b"content-length")
             head.content_length = None
-            body = self._filter_response(body) if body else body
+            body = exchange.filter_response_body(body) if body else body
         if end:
             self._leave()
         exchange.send_head(head, body, end)
@@ -187,15 +188,10 @@ class Attempt:
         self._leave()
         self.exchange.send_end(trailers)
 
-    def _filter_response(self, data: bytes) -> bytes:
-        for phase in self.exchange.pipeline.on_response_body:
-            data = phase(self.exchange, data)
-        return data
-
     def _filtered_response(self, data: bytes) -> None:
-        data = self._filter_response(data)
+        data = self.exchange.filter_response_body(data)
         if data:
-            self.exchange.stream.send_body(data)
+            self.exchange.send_body(data)
 
     def writing_paused(self) -> None:
         """The backend does not keep up with the request's body."""

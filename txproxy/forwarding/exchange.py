@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.logger import Logger
+
+from txproxy.middleware.pipeline import Pipeline
 from txproxy.model import fields
 from txproxy.model.errors import CLIENT_DISCONNECTED, PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
@@ -83,6 +86,7 @@ class Exchange:
         `send_body` and `send_end` here, so that a piece takes one call from codec to codec.
     """
 
+    log = Logger()
     __slots__ = (
         "_surroundings",
         "attempts",
@@ -156,15 +160,50 @@ class Exchange:
 
     def send_head(self, head: ResponseHead, body: bytes = b"", end: bool = False) -> None:
         """Send the final response's head, with it the first bytes of the body; `end`: it is all."""
+        if self.ended:
+            return
         pipeline = self.pipeline
-        if pipeline is not None and pipeline.on_response:
-            for phase in pipeline.on_response:
-                phase(self, head)
+        if pipeline is not None and pipeline.on_response and not self._edited_response(pipeline, head):
+            return
         self.status = head.status
         self.head_sent = True
         self.stream.send_head(head, body, end)
         if end and not self.ended:
             self._finish()
+
+    def _edited_response(self, pipeline: Any, head: ResponseHead) -> bool:
+        try:
+            for phase in pipeline.on_response:
+                phase(self, head)
+        except Exception:  # noqa: BLE001 - middleware is the user's and may raise anything
+            self._middleware_failed()
+            return False
+        return not self.ended
+
+    def filter_request_body(self, data: bytes) -> bytes:
+        """Give what the route's middleware makes of a piece of the request's body."""
+        return self._filtered(self.pipeline.on_request_body, data)
+
+    def filter_response_body(self, data: bytes) -> bytes:
+        """Give what the route's middleware makes of a piece of the response's body."""
+        return self._filtered(self.pipeline.on_response_body, data)
+
+    def _filtered(self, phases: tuple[Callable[..., bytes], ...], data: bytes) -> bytes:
+        try:
+            for phase in phases:
+                data = phase(self, data)
+        except Exception:  # noqa: BLE001 - as above
+            self._middleware_failed()
+            return b""
+        return data
+
+    def _middleware_failed(self) -> None:
+        """End this exchange, and only this; what has raised once is not asked again."""
+        self.log.failure("middleware failed: {exchange!r}", exchange=self)
+        finishing = self.pipeline.on_finish
+        self.pipeline = Pipeline()
+        self.pipeline.on_finish = finishing
+        self.fail(internal_error("middleware failed, logged above"))
 
     def send_body(self, data: bytes) -> None:
         """Send a piece of the response's body."""
@@ -272,7 +311,10 @@ class Exchange:
         pipeline = self.pipeline
         if pipeline is not None:
             for phase in pipeline.on_finish:
-                phase(self)
+                try:
+                    phase(self)
+                except Exception:  # noqa: BLE001 - as above; the others are still told, and the log
+                    self.log.failure("middleware failed at the end of {exchange!r}", exchange=self)
         if surroundings.access_log is not None:
             self._log(received, sent)
 
