@@ -145,7 +145,7 @@ class Explanation:
                 *(f"    {line}" for line in sent),
             ]
         if self.application:
-            return [f"  application  {self.application}"]
+            return [f"  application  {self.application}", *self._given()]
         lines = []
         if self.error is not None:
             lines.append(f"  cause        {self.error.cause.token}: {self.error.cause.sentence}")
@@ -154,6 +154,13 @@ class Explanation:
         status = self.status or 0
         lines.append(f"  answer       {status} {reason_phrase(status).decode('ascii') if status else 'none'}")
         return [*lines, *(f"    {line}" for line in head_lines(self.answer))]
+
+    def _given(self) -> list[str]:
+        given = self._played.given
+        # None while the application waits for a body that the head announces; files get the client's own.
+        if not given or (self.route is not None and isinstance(self.route.leaf, FilesLeaf)):
+            return []
+        return ["  given        (X-Request-Id is random in service)", *(f"    {one_line(line)}" for line in given)]
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it as what JSON can hold; octets as Latin-1."""
@@ -188,6 +195,7 @@ class Explanation:
             found["sent"] = self.sent
         elif self.application:
             found["application"] = self.application
+            found["given"] = list(self._played.given)
         else:
             found["answer"] = {"status": self.status, "head": _head(self.answer), "location": self.location}
         if error is not None:

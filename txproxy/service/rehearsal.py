@@ -1,7 +1,7 @@
 """One request, played through the code that serves, without a socket and without a running reactor.
 
 Rule: nothing is decided here. Codec, frontend, route table, leaf, upstream and dialing are the daemon's
-own; only the transports at both ends are replaced, and applications are not called.
+own; only the transports at both ends are replaced, and a placeholder stands for each application.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
 
-from txproxy.config.model import Config, FilesLeaf, HostConfig, ResourceLeaf, RespondLeaf, RouteConfig, WsgiLeaf
+from txproxy.config.model import Config, FilesLeaf, ResourceLeaf, RouteConfig, WsgiLeaf
 from txproxy.forwarding.exchange import Client, Exchange
 from txproxy.forwarding.frontend import Frontend, Generation, RouteValue
 from txproxy.model.errors import DESTINATION_NOT_FOUND, ProxyError
@@ -38,7 +40,8 @@ class Played:
 
     :ivar trace: how the route was found; None if the request did not come so far.
     :ivar upstream, backend: names, "" if none was asked.
-    :ivar sent: what the backend got. :ivar answer: what the client got from txproxy itself.
+    :ivar sent: what the backend got. :ivar given: what the application got: its request as lines.
+    :ivar answer: what the client got from txproxy itself.
     :ivar error: why txproxy answered with a failure.
     """
 
@@ -46,6 +49,7 @@ class Played:
     upstream: str
     backend: str
     sent: bytes
+    given: tuple[str, ...]
     answer: bytes
     error: ProxyError | None
 
@@ -58,8 +62,8 @@ class Played:
 class Rehearsal:
     """A route map, ready to play requests.
 
-    Applications (`files`, `wsgi`, `resource`) are neither imported nor called: in their place stands an
-    empty answer, so that a question about a route has no effect on the world.
+    Applications (`files`, `wsgi`, `resource`) are neither imported nor called, so that a question about a
+    route has no effect on the world: behind the bridge stands a placeholder that notes what it gets.
 
     :raises ComposeError, ValueError: it could not be served either.
     """
@@ -67,7 +71,7 @@ class Rehearsal:
     def __init__(self, config: Config) -> None:
         reactor = _StageReactor()
         deadlines = Deadlines(reactor)
-        composer = Composer(_without_applications(config), reactor, deadlines, Backends(reactor, deadlines))
+        composer = _StageComposer(config, reactor, deadlines, Backends(reactor, deadlines))
         self._reactor = reactor
         self._trust = composer.trust
         self._settings = ServerSettings(
@@ -90,17 +94,19 @@ class Rehearsal:
         upstream = self._reactor.connect()
         exchange, error = frontend.exchange, frontend.error
         played = Played(
-            self._trace(exchange, error),
+            self._trace(frontend),
             "" if exchange is None else exchange.upstream,
             "" if exchange is None else exchange.backend,
             b"" if upstream is None else upstream.written,
+            _given(exchange),
             downstream.written,
             error,
         )
         connection.abort()  # a request that waits for its backend waits no more
         return played
 
-    def _trace(self, exchange: Exchange | None, error: ProxyError | None) -> Trace[RouteValue] | None:
+    def _trace(self, frontend: _WatchedFrontend) -> Trace[RouteValue] | None:
+        exchange, error = frontend.exchange, frontend.error
         if exchange is None:
             return None
         if exchange.route is None and not (error is not None and error.cause is DESTINATION_NOT_FOUND):
@@ -108,7 +114,7 @@ class Rehearsal:
         head = exchange.head
         host = routing_host.normalize(head.authority) if head.authority else ""
         path = routing_path.normalize(head.target)
-        trace = self.generation.table.trace(head.method, host, path, head.target, head.block, exchange.client_ip)
+        trace = self.generation.table.trace(head.method, host, path, head.target, frontend.block, exchange.client_ip)
         assert trace.chosen is exchange.route, "the route table explains something else than it does"
         return trace
 
@@ -120,10 +126,13 @@ class _WatchedFrontend(Frontend):
         # Ids are random in service; here one that is easily recognised as none.
         super().__init__(reactor, generation, Counters(), None, RequestIds(bytes))
         self.exchange: Exchange | None = None
+        #: the fields as the route table sees them, before any middleware
+        self.block = b""
         self.error: ProxyError | None = None
 
     def handle(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self.block = exchange.head.block
         super().handle(exchange)
 
     def tell(self, exchange: Exchange, error: ProxyError) -> None:
@@ -196,12 +205,36 @@ class _StageReactor(Clock):
         return wire
 
 
-def _without_applications(config: Config) -> Config:
-    return config.model_copy(update={"hosts": {pattern: _stubbed(host) for pattern, host in config.hosts.items()}})
+class _StageComposer(Composer):
+    """Composes as for serving, with a placeholder for each application."""
+
+    def _leaf(self, config: RouteConfig) -> IResource:
+        return _Placeholder() if isinstance(config.leaf, _APPLICATIONS) else super()._leaf(config)
 
 
-def _stubbed(host: HostConfig) -> HostConfig:
-    def stub(route: RouteConfig) -> RouteConfig:
-        return route.model_copy(update={"leaf": RespondLeaf()}) if isinstance(route.leaf, _APPLICATIONS) else route
+class _Placeholder(Resource):
+    """Notes the request that it gets, and answers with nothing."""
 
-    return host.model_copy(update={"routes": tuple(map(stub, host.routes))})
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.given: tuple[str, ...] = ()
+
+    def render(self, request: Request) -> bytes:
+        """Take any method."""
+        line = b"%b %b %b" % (request.method, request.uri, request.clientproto)
+        fields = [
+            b"%b: %b" % (name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values
+        ]
+        self.given = tuple(octets.decode("utf-8", "backslashreplace") for octets in (line, *fields))
+        return b""
+
+
+def _given(exchange: Exchange | None) -> tuple[str, ...]:
+    """Take the note of the placeholder that was asked, if one was."""
+    leaf = None if exchange is None or exchange.route is None else exchange.route.value.leaf
+    if not isinstance(leaf, _Placeholder):
+        return ()
+    given, leaf.given = leaf.given, ()
+    return given

@@ -143,6 +143,27 @@ def test_applications_are_named(config: Reader) -> None:
     assert explanation.outcome == "it goes to the files below /srv/static"
 
 
+GIVEN = """\
+  route        code (routes.yaml:3)
+  application  the WSGI application nosuch:app
+  given        (X-Request-Id is random in service)
+    GET /x HTTP/1.1
+    Host: a
+    X-Forwarded-For: 127.0.0.1
+    X-Forwarded-Proto: http
+    X-Forwarded-Host: a
+    X-Forwarded-Port: 8080
+    X-Request-Id: 00000000000000000000000000000000
+"""
+
+
+def test_what_an_application_is_given(config: Reader) -> None:
+    """The request as code would get it is shown, though the code cannot even be imported."""
+    explanation = explained(config("hosts:\n  a:\n    - {name: code, wsgi: 'nosuch:app'}\n"), "GET", "a/x")
+    assert explanation.as_text().endswith(GIVEN)
+    assert explanation.as_json()["given"][0] == "GET /x HTTP/1.1"
+
+
 @pytest.mark.parametrize(
     ("client", "headers", "route"),
     [

@@ -19,7 +19,7 @@ upstreams:
 hosts:
   app.example.com: app
   one.example.com:
-    - {path: /w/*, wsgi: "nosuch.module:nothing"}
+    - {path: /w/*, wsgi: "nosuch.module:nothing", headers: {X-A: b}, request_headers: {remove: [X-A]}}
     - {path: /f/*, files: /nonexistent/surely}
     - {path: /small, proxy: app, max_body: 10}
     - {path: /away, redirect: "https://b.example.com{uri}"}
@@ -69,9 +69,20 @@ def test_an_announced_body_is_not_waited_for(config: Reader) -> None:
 def test_applications_are_not_touched(config: Reader) -> None:
     """A route to files or to code that cannot be had is found all the same: nothing is opened or imported."""
     for path in ("/w/x", "/f/x"):
-        route = play(config(MAP), "GET", f"http://one.example.com{path}").route
+        route = play(config(MAP), "GET", f"http://one.example.com{path}", X_A="b").route
         assert route is not None
         assert route.name == f"one.example.com{path[:2]}/*"
+
+
+def test_an_application_is_given_what_the_bridge_makes(config: Reader) -> None:
+    """The request that the application would get is noted, edited and with what it is told of the client."""
+    played = play(config(MAP), "GET", "http://one.example.com/w/x?y", X_A="b", X_B="c")
+    assert played.given[:2] == ("GET /w/x?y HTTP/1.1", "Host: one.example.com")
+    assert "X-B: c" in played.given
+    assert "X-A: b" not in played.given
+    assert "X-Forwarded-For: 127.0.0.1" in played.given
+    waiting = play(config(MAP), "POST", "http://one.example.com/w/x", X_A="b", Content_Length="1")
+    assert (waiting.given, waiting.answer) == ((), b"")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,7 @@ def test_applications_are_not_touched(config: Reader) -> None:
         ("GET", "http://one.example.com/none", {}, 404, "destination_not_found", True),
         ("GET", "http://none.example.com/", {}, 404, "destination_not_found", True),
         ("POST", "http://one.example.com/small", {"Content_Length": "11"}, 413, "request_body_too_large", True),
+        ("POST", "http://one.example.com/f/x", {"Content_Length": "1048577"}, 413, "request_body_too_large", True),
         ("GET", "http://one.example.com/%00", {}, 400, "http_request_error", False),
         ("GET", "http://one.example.com/../..", {}, 400, "http_request_error", False),
         ("TRACE", "http://one.example.com/", {}, 405, "http_request_error", False),
