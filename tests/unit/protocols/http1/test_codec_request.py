@@ -110,7 +110,8 @@ GOOD: dict[str, tuple[bytes, list[Event]]] = {
     ),
     "names with an underscore": (
         (
-            b"GET / HTTP/1.1\r\nHost: a.test\r\nX_Real_IP: 1\r\n_: 2\r\nContent_Length: 3\r\nTransfer_Encoding: chunked\r\n"
+            b"GET / HTTP/1.1\r\nHost: a.test\r\nX_Real_IP: 1\r\n_: 2\r\nContent_Length: 3\r\n"
+            b"Transfer_Encoding: chunked\r\n"
             b"A-b: _\r\n\r\n"
         ),
         [head(b"GET", b"/", HOST + b"\r\nA-b: _"), *END],
