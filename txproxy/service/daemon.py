@@ -106,8 +106,8 @@ class ProxyService(Service):
         self.connections.drain(emptied)
         if not drained.called:
             self.log.info(
-                "stopping: {open} of {waiting} connections are busy; they have {drain:g} s (timeouts.drain)",
-                open=len(self.connections.open),
+                "stopping: {busy} of {waiting} connections carry a request; they have {drain:g} s (timeouts.drain)",
+                busy=sum(connection.answering for connection in self.connections.open),
                 waiting=waiting,
                 drain=self._config.timeouts.drain,
             )
