@@ -132,8 +132,10 @@ class _Rendering:
         if self._size > self._bridge.max_body:
             exchange.fail(body_too_large(self._bridge.max_body))
             return
-        for phase in exchange.pipeline.on_request_body:
-            data = phase(exchange, data)
+        if exchange.pipeline.on_request_body:
+            data = exchange.filter_request_body(data)
+            if exchange.ended:
+                return
         try:
             self._content.write(data)
         except OSError as error:  # the disk is full

@@ -65,8 +65,9 @@ class BridgedRequest(_Request):  # type: ignore[misc]
         headers = self.requestHeaders
         for name, value in fields.items(head.block):
             headers.addRawHeader(name, value)
-        if head.content_length is None:  # it was chunked; WSGI applications read no more than this says
-            headers.setRawHeaders(b"Content-Length", [b"%d" % self.content.tell()])
+        size = self.content.tell()
+        if size != head.content_length:  # it was chunked or filtered; WSGI applications read no more than this says
+            headers.setRawHeaders(b"Content-Length", [b"%d" % size])
         self.parseCookies()
         self.requestReceived(head.method, head.target, _VERSIONS[head.version])
 
@@ -186,6 +187,9 @@ class Channel:
             (length,) = given  # several that differ are a ValueError
             self._remaining = int(length)
         fields.from_items([(b"Reason", reason)])  # no control characters: the same rule as for a value
+        if self._remaining != 0 and self._exchange.pipeline.on_response_body:
+            # Nobody knows what the filters will make of it.
+            return ResponseHead(status, reason, fields.without(block, b"content-length"), None)
         return ResponseHead(status, reason, block, self._remaining)
 
     def write(self, data: bytes) -> None:
@@ -199,8 +203,7 @@ class Channel:
                 self.fail(PROXY_INTERNAL_ERROR, "the resource wrote more than its Content-Length")
                 return
         if exchange.pipeline.on_response_body:
-            for phase in exchange.pipeline.on_response_body:
-                data = phase(exchange, data)
+            data = exchange.filter_response_body(data)
             if not data:
                 return
         exchange.send_body(data)
