@@ -127,8 +127,9 @@ def captured(pattern: str) -> frozenset[str]:
 def strip_prefix(text: str) -> str:
     """Check a prefix that is taken off the request's path: it starts with '/' and does not end with one."""
     bare = text.removesuffix("*").rstrip("/")
-    if "?" in text or "#" in text or any(ord(char) <= 32 for char in text):
-        raise ValueError(f"{quoted(text)} is not a path")
+    wrong = next((char for char in text if char in "?#" or ord(char) <= 32), None)
+    if wrong is not None:
+        raise ValueError(f"{quoted(text)} is not a path: it holds {quoted(wrong)}")
     if not text.startswith("/"):
         raise ValueError(f"{quoted(text)} does not start with '/'; write /{text}")
     if not bare:

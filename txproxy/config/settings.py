@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from . import values
 from .problem import listed, quoted
 from .reading import OneOrMore, Says, Scalar, Table, Written, complain
-from .tree import Sequence, Text
+from .tree import Text
 
 
 def _duration(*, zero: bool = False) -> Scalar:
@@ -219,8 +219,3 @@ class HeaderEdits(Written):
         tuple[Annotated[str, Scalar(_edited_name, "X-Wrong", "the name of a header field")], ...],
         OneOrMore("a list of names"),
     ] = Field(default=(), description="Names of fields that are taken out, in any case.")
-
-
-def is_list_of_mappings(node: object) -> bool:
-    """Tell a list of routes from a list of URLs; one mapping in it decides."""
-    return isinstance(node, Sequence) and not all(isinstance(item, Text) for item in node)
