@@ -151,6 +151,29 @@ def test_a_response_without_a_body_ends_with_its_head(proxied, row):
     assert len(backend.connections) == 1
 
 
+MENDED = {
+    "fold": (b"X-A: one\r\n\t two\r\n", ("x-a", "one two")),
+    "space-before-colon": (b"X-A : one\r\n", ("x-a", "one")),
+}
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in MENDED.items()])
+def test_what_a_proxy_has_to_mend_in_a_response_is_mended(proxied, row):
+    """A folded field is joined, and white space before a colon is removed (RFC 9112, sections 5.1 and 5.2)."""
+    line, (name, value) = row
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(b"HTTP/1.1 200 OK\r\n" + line + b"Content-Length: 2\r\n\r\nok")
+        connection.rest()
+
+    _, daemon = proxied(script)
+    with daemon.connect() as client:
+        response = client.ask(GET)
+    assert " ".join((response.value(name) or "").split()) == value
+    assert response.body == b"ok"
+
+
 def test_a_client_that_does_not_read_slows_the_backend_down(proxied):
     """Of a large response the daemon takes no more than a few buffers while its client reads nothing."""
     taken: list[int] = []

@@ -118,7 +118,7 @@ class Backend:
     def _serve(self, connection: Connection) -> None:
         try:
             self._script(connection)
-        except Gone:
+        except (Gone, ConnectionError):
             pass  # the proxy went away in between, which is for the test to judge
         except (AssertionError, Exception) as error:  # noqa: BLE001 - reported by stop(), in the test's thread
             self.failures.append(error)

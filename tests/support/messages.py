@@ -129,6 +129,10 @@ class Buffer:
                 raise Gone("closed", bytes(self._pending))
         return self.exactly(len(self._pending))
 
+    def rest_at_hand(self) -> bytes:
+        """Give what was read and not taken yet, without reading more."""
+        return self.exactly(len(self._pending))
+
     def rest(self) -> bytes:
         """Give everything up to the end of the connection."""
         while self.more():

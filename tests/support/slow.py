@@ -32,9 +32,10 @@ class Pace:
             time.sleep(early)
 
 
-def read_all(source: socket.socket, count: int, rate: float | None = None) -> int:
-    """Read `count` octets of repeated `BLOCK`, at `rate` octets a second (None: at once); give how many came.
+def read_all(source: socket.socket, count: int, rate: float | None = None, place: int = 0) -> int:
+    """Read `count` octets of repeated `BLOCK`, at `rate` octets a second (none: at once); give how many came.
 
+    :param place: how many octets of it were read before.
     :raises AssertionError: other octets came than were sent.
     """
     pace = Pace(rate) if rate else None
@@ -44,7 +45,7 @@ def read_all(source: socket.socket, count: int, rate: float | None = None) -> in
         piece = source.recv(min(len(BLOCK), count - done))
         if not piece:
             break
-        start = done % len(BLOCK)
+        start = (place + done) % len(BLOCK)
         assert piece == doubled[start : start + len(piece)], f"other octets than were sent, near {done}"
         done += len(piece)
         if pace:

@@ -1,0 +1,146 @@
+"""Deadlines towards clients: what is too slow is cut in time, and what is merely slow is not.
+
+Rule: the deadlines under test are short ones of the route map; the tests wait for their effect, not for the clock.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support.backend import Connection, ok
+from tests.support.slow import Pace, write_until_stuck
+from tests.support.waiting import until
+
+HEAD = b"GET / HTTP/1.1\r\nHost: app.test\r\n"
+SHORT = "timeouts: {header: 1s, keepalive: 1s, body: 1s, write: 1s, tunnel: 1s}\n"
+
+
+@pytest.fixture
+def daemon(start_daemon, serve):
+    """A daemon with short deadlines before a backend that answers at once."""
+    backend = serve(lambda request: ok(b"%d" % len(request.body)))
+    return start_daemon(f'{SHORT}hosts: {{"*": {backend.url}}}')
+
+
+def trickle(client, pieces, rate: float) -> None:
+    """Send octets at so many a second, until the other end closes or there are no more."""
+    pace = Pace(rate)
+    for octet in pieces:
+        if not client.try_send(bytes([octet])):
+            return
+        pace.passed(1)
+
+
+def test_a_trickle_of_header_bytes_is_cut_at_the_header_deadline(daemon):
+    """A head that comes a byte at a time is answered 408 and closed, whatever progress it makes."""
+    with daemon.connect() as client:
+        began = time.monotonic()
+        trickle(client, HEAD + b"X: " + b"x" * 30, 20)
+        assert client.response().status == 408
+        assert client.end() in {"closed", "reset"}
+        assert 0.9 < time.monotonic() - began < 4
+    [entry] = daemon.logged()
+    assert (entry["status"], entry["cause"]) == (408, "request_header_timeout")
+
+
+def test_a_trickle_of_a_later_head_is_cut_as_well(daemon):
+    """The deadline holds for every request of a connection."""
+    with daemon.connect() as client:
+        assert client.ask(HEAD + b"\r\n").status == 200
+        trickle(client, HEAD + b"X: " + b"x" * 30, 20)
+        assert client.response().status == 408
+        assert client.end() in {"closed", "reset"}
+
+
+def test_a_client_that_says_nothing_is_closed(daemon):
+    """A connection on which nothing ever comes is closed at the header deadline, without a word."""
+    with daemon.connect() as client:
+        assert client.end() == "closed"
+
+
+def test_an_idle_connection_is_closed_after_the_keepalive_time(daemon):
+    """After an answer, a connection that stays idle is closed, without a word, and nothing is logged for it."""
+    with daemon.connect() as client:
+        assert client.ask(HEAD + b"\r\n").status == 200
+        assert client.end() == "closed"
+    assert len(daemon.logged()) == 1
+
+
+def test_a_body_that_stops_coming_is_cut(daemon):
+    """An upload that stalls for longer than timeouts.body gets 408, and the log names the cause."""
+    with daemon.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\nhalf")
+        assert client.response().status == 408
+    [entry] = daemon.logged()
+    assert (entry["status"], entry["cause"]) == (408, "request_body_timeout")
+
+
+def test_a_body_that_comes_slowly_is_not_cut(daemon):
+    """Progress resets the body's deadline: an upload that takes longer in all arrives."""
+    with daemon.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 25\r\n\r\n")
+        trickle(client, b"x" * 25, 10)
+        assert client.response().body == b"25"
+
+
+def test_a_client_that_stops_reading_is_cut(start_daemon, play):
+    """A client that takes nothing of a response for longer than timeouts.write is reset, and so is the backend."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        write_until_stuck(connection.socket, 1_000_000_000, 30)
+
+    backend = play(script)
+    daemon = start_daemon(f'{SHORT}hosts: {{"*": {backend.url}}}')
+    with daemon.connect(receive_buffer=4096) as client:
+        client.send(HEAD + b"\r\n")
+        [entry] = daemon.logged()
+        assert entry["cause"] == "response_write_timeout"
+        backend.all_ended()
+
+
+def test_a_tunnel_on_which_nothing_moves_is_closed(start_daemon, play):
+    """A tunnel that is idle for longer than timeouts.tunnel ends on both sides."""
+
+    def script(connection: Connection) -> None:
+        connection.head()
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: odd/1\r\n\r\n")
+        connection.rest()
+
+    backend = play(script)
+    daemon = start_daemon(f'{SHORT}hosts: {{"*": {backend.url}}}')
+    with daemon.connect() as client:
+        client.send(HEAD + b"Connection: Upgrade\r\nUpgrade: odd/1\r\n\r\n")
+        assert client.response().status == 101
+        assert client.end() in {"closed", "reset"}
+    backend.all_ended()
+    [entry] = daemon.logged()
+    assert entry["cause"] == "tunnel_idle_timeout"
+
+
+def test_connections_over_the_limit_wait_or_are_refused_and_the_others_go_on(start_daemon, serve):
+    """Above limits.connections nobody who is connected suffers, and a freed place is taken."""
+    backend = serve(lambda request: ok())
+    daemon = start_daemon(f'limits: {{connections: 3}}\nhosts: {{"*": {backend.url}}}')
+    until(lambda: daemon.open_sockets() < 8, "the harness's own probe is gone")
+    clients = [daemon.connect() for _ in range(3)]
+    for client in clients:
+        assert client.ask(HEAD + b"\r\n").status == 200
+    over = daemon.connect()
+    over.try_send(HEAD + b"\r\n")
+    for client in clients:
+        assert client.ask(HEAD + b"\r\n").status == 200
+        client.close()
+    over.close()
+
+    def served() -> bool:
+        with daemon.connect() as client:
+            if not client.try_send(HEAD + b"\r\n"):
+                return False
+            client.socket.settimeout(1)
+            return client.buffer.more() and client.buffer.everything.startswith(b"HTTP/1.1 200")
+
+    until(served, "a place is free again")
