@@ -143,13 +143,15 @@ class Composer:
         return Files(config.leaf.path)
 
     def _wsgi(self, config: RouteConfig) -> IResource:
-        from twisted.web.wsgi import WSGIResource  # imports threads, which most maps do not need
+        from txproxy.forwarding.wsgi import WsgiApplication  # imports threads, which most maps do not need
 
         assert isinstance(config.leaf, WsgiLeaf)
         application = imported(config.leaf.application, config.where)
         if not callable(application):
-            raise ComposeError(config.where, f"{config.leaf.application} is not a WSGI application: it cannot be called")
-        return WSGIResource(self._reactor, self._reactor.getThreadPool(), application)
+            raise ComposeError(
+                config.where, f"{config.leaf.application} is not a WSGI application: it cannot be called"
+            )
+        return WsgiApplication(self._reactor, self._reactor.getThreadPool(), application)
 
     def _resource(self, config: RouteConfig) -> IResource:
         assert isinstance(config.leaf, ResourceLeaf)
