@@ -229,7 +229,7 @@ def test_an_early_answer_frees_the_client() -> None:
     (backend,) = made.reactor.backends
     backend.send(OK)
     assert Answer().read(client.take()).complete
-    assert backend.state == "closing"
+    assert backend.state == "aborted"
     client.send(b"56789" + GET)
     assert len(made.reactor.backends) == 2
     serve(made, client)

@@ -13,13 +13,23 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPush
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from txproxy.model.errors import CONNECTION_TERMINATED, HTTP_RESPONSE_INCOMPLETE, HTTP_RESPONSE_TIMEOUT, ProxyError
+from txproxy.model.errors import (
+    CONNECTION_TERMINATED,
+    HTTP_PROTOCOL_ERROR,
+    HTTP_RESPONSE_INCOMPLETE,
+    HTTP_RESPONSE_TIMEOUT,
+    ProxyError,
+)
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.transport import unsent_bytes
 
 from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
+
+# What was written to a backend may take this long to leave once the connection is to end.
+CLOSE_SECONDS = 30.0
 
 
 class _Nobody:
@@ -60,6 +70,7 @@ class ClientConnection:
         "_on_lost",
         "_request_sent",
         "_response_done",
+        "_spoiled",
         "_tunnel",
         "dataReceived",
         "deadline",
@@ -98,6 +109,8 @@ class ClientConnection:
         self._chunked = False
         self._request_sent = self._response_done = True
         self._head_seen = False
+        #: something is left over from this request: it is the last one
+        self._spoiled = False
         self._tunnel = False
         self._holds: tuple[str, ...] = ()
 
@@ -131,6 +144,7 @@ class ClientConnection:
             self._lose(self._loss(reason.getErrorMessage()))
         else:
             self._lose(None)
+        self._deadlines.forget(self)
 
     def readConnectionLost(self) -> None:
         """The backend sends nothing more."""
@@ -141,6 +155,7 @@ class ClientConnection:
             # What is held back comes first; the end counts when it is out.
             if self._decoder.held_back and self._holds:
                 self._deadlines.disarm(self)
+                self._spoiled = True
                 self.dataReceived = self._ended
                 return
             self._decoder.eof()
@@ -151,10 +166,12 @@ class ClientConnection:
 
     def pauseProducing(self) -> None:
         """The backend reads slower than we write."""
+        self._spoiled = True  # a next request would not be told; `resumeProducing` takes it back
         self.receiver.writing_paused()
 
     def resumeProducing(self) -> None:
         """The backend has caught up."""
+        self._spoiled = self.dataReceived == self._ended
         self._touch()
         self.receiver.writing_resumed()
 
@@ -171,6 +188,9 @@ class ClientConnection:
                 self._end_response().head_received(head, body, True)
                 return
             self._touch()
+        elif head.status == 101 and not self._request_sent:
+            # Half a request would become the tunnel's first bytes (RFC 9110, section 7.8).
+            raise ProxyError(HTTP_PROTOCOL_ERROR, "the backend changed the protocol before it had the whole request")
         self.receiver.head_received(head, body, end)
 
     def body(self, data: bytes) -> None:
@@ -223,7 +243,7 @@ class ClientConnection:
 
     def send_body(self, data: bytes) -> None:
         """Send a piece of the request's body."""
-        if self.lost or self._request_sent:
+        if self.lost or self._request_sent or not data:  # a chunk of nothing would be the last one
             return
         self.transport.write(chunk(data) if self._chunked else data)
         self._touch()
@@ -263,7 +283,8 @@ class ClientConnection:
                     self._touch()
                     self.transport.resumeProducing()
                 self._decoder.release()
-                if self.dataReceived == self._ended and not self._decoder.held_back:
+                # What is left now is a part of something that will not come.
+                if self.dataReceived == self._ended and not self._holds and not self._decoder.running:
                     self._decoder.eof()
                     self.discard()
 
@@ -288,11 +309,19 @@ class ClientConnection:
 
     def discard(self) -> None:
         """End the connection without further words: it is not to be used again."""
-        if not self.lost:
-            transport = self.transport
-            self._lose(None)
-            transport.unregisterProducer()
+        if self.lost:
+            return
+        transport = self.transport
+        is_whole = self._request_sent or self._tunnel
+        self._lose(None)
+        transport.unregisterProducer()
+        if is_whole:
+            if unsent_bytes(transport):
+                self._deadlines.arm(self, CLOSE_SECONDS)
             transport.loseConnection()
+        else:
+            # The rest of the request will not come, and a backend that reads no more would keep us.
+            transport.abortConnection()
 
     # Inside.
 
@@ -310,7 +339,7 @@ class ClientConnection:
     def _give_back(self) -> None:
         if self.lost:
             return
-        if not self._decoder.keep_alive:
+        if self._spoiled or not self._decoder.keep_alive:
             if self._request_sent:
                 self.discard()
             return
@@ -333,8 +362,8 @@ class ClientConnection:
     def deadline_passed(self) -> None:
         """The backend was silent for too long, or the connection idle for long enough."""
         if self.lost:
-            return
-        if self.idle:
+            self.transport.abortConnection()  # it was to end, and what was written does not leave
+        elif self.idle:
             self.discard()
         elif self._holds:
             self._touch()  # it is we who do not read

@@ -141,6 +141,11 @@ class ResponseDecoder:
         """Whether bytes wait for a release."""
         return bool(self._buffer)
 
+    @property
+    def running(self) -> bool:
+        """Whether the sink is being told of something right now."""
+        return self._running
+
     def _fail(self, error: ProxyError) -> None:
         self.abandon()
         self.keep_alive = False
