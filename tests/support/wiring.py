@@ -56,6 +56,7 @@ class Wire:
         self._waiting: list[bytes] = []
         self._address = IPv4Address("TCP", peer, 50000)
         self._producer_paused = False
+        self._ended = False
 
     def __repr__(self) -> str:
         return f"<Wire {self.state}>"
@@ -131,7 +132,7 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Send bytes; they wait while nobody reads."""
-        if self.state in {"aborted", "lost"}:
+        if self._ended or self.state in {"aborted", "lost"}:
             return
         if self.paused:
             self._waiting.append(data)
@@ -157,9 +158,14 @@ class Wire:
             self.producer.resumeProducing()
 
     def half_close(self) -> None:
-        """Send nothing more."""
-        if self.state not in {"lost", "aborted"}:
+        """Send nothing more; for a protocol that knows no halves that is the end."""
+        if self._ended or self.state in {"lost", "aborted"}:
+            return
+        self._ended = True
+        if hasattr(self.protocol, "readConnectionLost"):
             self.protocol.readConnectionLost()
+        else:
+            self.close()
 
     def close(self, *, cleanly: bool = True) -> None:
         """End the connection from this side."""
