@@ -1,7 +1,8 @@
 """Deadlines for all connections on one coarse wheel.
 
-Rule: arming a deadline costs two attribute stores and no timer. Time is read once a tick; a deadline
-passes at the first tick behind it, so up to one tick late and never early.
+Rule: arming a deadline costs two attribute stores and no timer. Time is read once a tick, so what is
+armed between two ticks counts from the first of them, and a slot's deadlines wait for its end: with
+ticks in time a deadline passes never early and less than three ticks late.
 """
 
 from __future__ import annotations
@@ -63,7 +64,11 @@ class Deadlines:
 
         def with_call() -> None:
             turn()
-            call()
+            try:
+                call()
+            except Exception:
+                # A loop that raises would stop, and no deadline would pass any more.
+                _log.failure("the work of a tick failed")
 
         self._loop.f = with_call
 
@@ -80,12 +85,7 @@ class Deadlines:
         if not old or slot < old:
             if old:
                 self._take_out(entry)
-            entry.deadline_slot = slot
-            present = self._slots.get(slot)
-            if present is None:
-                self._slots[slot] = {entry}
-            else:
-                present.add(entry)
+            self._put_in(entry, slot)
 
     @staticmethod
     def disarm(entry: Entry) -> None:
@@ -98,6 +98,14 @@ class Deadlines:
         if entry.deadline_slot:
             self._take_out(entry)
             entry.deadline_slot = 0
+
+    def _put_in(self, entry: Entry, slot: int) -> None:
+        entry.deadline_slot = slot
+        present = self._slots.get(slot)
+        if present is None:
+            self._slots[slot] = {entry}
+        else:
+            present.add(entry)
 
     def _take_out(self, entry: Entry) -> None:
         # The slot is gone while its own entries are being looked at.
@@ -116,17 +124,21 @@ class Deadlines:
         self._last = current
         for slot in due:
             for entry in self._slots.pop(slot):
-                self._look_at(entry, now)
+                # One that was looked at before may have moved this one.
+                if entry.deadline_slot == slot:
+                    self._look_at(entry, current)
         if self._on_demand and not any(self._slots.values()):
             self._slots.clear()
             self.stop()
 
-    def _look_at(self, entry: Entry, now: float) -> None:
+    def _look_at(self, entry: Entry, current: int) -> None:
         entry.deadline_slot = 0
         if entry.deadline == NEVER:
             return
-        if entry.deadline > now:
-            self.arm(entry, entry.deadline - now)
+        # Slots are compared, not times: what was armed late in a tick is not due when its time says so.
+        slot = int(entry.deadline / self.tick) + 2
+        if slot > current:
+            self._put_in(entry, slot)
             return
         entry.deadline = NEVER
         try:
