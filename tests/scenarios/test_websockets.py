@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import uuid
@@ -19,13 +18,6 @@ from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 from tests.support.addresses import HOST, free_port
-
-NODE = """
-const socket = new WebSocket(process.argv[1]);
-socket.onmessage = (event) => { console.log(event.data); socket.close(1000, "enough"); };
-socket.onopen = () => socket.send("from node");
-socket.onerror = () => process.exit(1);
-"""
 
 
 def conversation(socket: ServerConnection) -> None:
@@ -166,12 +158,3 @@ def test_a_jupyter_kernel_computes(jupyter):
 def test_jupyter_refuses_a_stranger_through_the_proxy(jupyter):
     """Without the token the application's own 403 comes through."""
     assert requests.get(f"{jupyter.url}/api/kernels", timeout=10).status_code == 403
-
-
-def test_node_speaks_websocket(daemon):
-    """Node's own WebSocket client, where it has one, gets its echo."""
-    done = subprocess.run(
-        ["node", "--experimental-websocket", "-e", NODE, f"ws://{daemon.authority}/"],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "from node\n"), done.stderr
