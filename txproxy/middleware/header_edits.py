@@ -26,6 +26,7 @@ class BlockEdit:
 
     def __init__(self, set: Mapping[str, str], add: Mapping[str, str], remove: Iterable[str]) -> None:  # noqa: A002 - the map's word
         gone = [name.encode("ascii") for name in (*remove, *set)]
+        fields.from_items((name, b"") for name in gone)  # only tokens can be looked for
         self._remove: re.Pattern[bytes] | None = fields.remover(gone) if gone else None
         self._suffix = fields.from_items(
             (name.encode("ascii"), value.encode("utf-8")) for name, value in (*set.items(), *add.items())
