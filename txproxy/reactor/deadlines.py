@@ -66,7 +66,7 @@ class Deadlines:
             turn()
             try:
                 call()
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged whole; see below
                 # A loop that raises would stop, and no deadline would pass any more.
                 _log.failure("the work of a tick failed")
 

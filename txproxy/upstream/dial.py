@@ -152,7 +152,8 @@ class Dial:
     def _stop(self) -> None:
         self._left = []
         if self._resolution is not None:
-            self._resolution.cancel()
+            # Twisted's own cannot be cancelled (it raises); `resolved` finds that nobody waits.
+            self._resolution = None
         elif self._connector is not None:
             self._connector.stopConnecting()
 
