@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.support.backend import Answer, Backend, Script, answering
+from tests.support.backend import Answer, Backend, Script, answering, ok
 from tests.support.children import Child, environment, marked
 from tests.support.daemon import Argv, Daemon, by_run
 from tests.support.waiting import until
@@ -146,3 +146,23 @@ def proxied(play: Callable[..., Backend], start_daemon: StartDaemon) -> Callable
         return backend, start_daemon(f'{settings}hosts: {{"*": {backend.url}}}')
 
     return start
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Backend]:
+    """A well-behaved backend for a module's tables: it sends each body back, and records what it read."""
+    with answering(lambda request: ok(request.body or b"ok")) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def daemon_before_echo(start_shared_daemon: StartDaemon, echo: Backend) -> Daemon:
+    """The product before it, for any host."""
+    return start_shared_daemon(f'hosts: {{"*": {echo.url}}}')
+
+
+@pytest.fixture
+def daemon(daemon_before_echo: Daemon, echo: Backend) -> Daemon:
+    """The product before `echo`, with nothing recorded yet; modules may have another of this name."""
+    echo.forget()
+    return daemon_before_echo

@@ -9,32 +9,12 @@ import threading
 
 import pytest
 
-from tests.support.backend import Connection, answering, ok
+from tests.support.backend import Connection, ok
 from tests.support.raw_client import RawClient
 
 HOST = b"Host: app.test\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 OURS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-request-id", "via", "host"}
-
-
-@pytest.fixture(scope="module")
-def echo():
-    """A backend that answers every request alike and records it."""
-    with answering(lambda request: ok(request.body or b"ok")) as backend:
-        yield backend
-
-
-@pytest.fixture(scope="module")
-def shared(start_shared_daemon, echo):
-    """One daemon before it."""
-    return start_shared_daemon(f'hosts: {{"*": {echo.url}}}')
-
-
-@pytest.fixture
-def daemon(shared, echo):
-    """The daemon, with nothing recorded yet."""
-    echo.forget()
-    return shared
 
 
 def test_the_backend_is_spoken_to_in_1_1_over_a_connection_that_stays(daemon, echo):

@@ -7,30 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.backend import Connection, answering, ok
+from tests.support.backend import Connection, ok
 
 HOST = b"Host: app.test\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
-
-
-@pytest.fixture(scope="module")
-def echo():
-    """A backend that answers every request alike and records it."""
-    with answering(lambda request: ok(request.body or b"ok")) as backend:
-        yield backend
-
-
-@pytest.fixture(scope="module")
-def shared(start_shared_daemon, echo):
-    """One daemon before it."""
-    return start_shared_daemon(f'hosts: {{"*": {echo.url}}}')
-
-
-@pytest.fixture
-def daemon(shared, echo):
-    """The daemon, with nothing recorded yet."""
-    echo.forget()
-    return shared
 
 
 def test_pipelined_requests_are_answered_in_order(daemon):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.backend import answering, ok
+from tests.support.backend import ok
 from tests.support.waiting import until
 
 POISON = b"GET /poison HTTP/1.1\r\nHost: app.test\r\nX: y\r\n\r\n"
@@ -23,26 +23,6 @@ def _framed(*lines: bytes, body: bytes = b"") -> bytes:
 
 def _named(rows: dict[str, object]) -> list[object]:
     return [pytest.param(row, id=name) for name, row in rows.items()]
-
-
-@pytest.fixture(scope="module")
-def backend():
-    """A strict backend that records what it reads."""
-    with answering(lambda request: ok()) as backend:
-        yield backend
-
-
-@pytest.fixture(scope="module")
-def shared(start_shared_daemon, backend):
-    """One daemon before it."""
-    return start_shared_daemon(f'hosts: {{"*": {backend.url}}}')
-
-
-@pytest.fixture
-def daemon(shared, backend):
-    """The daemon, with nothing recorded yet."""
-    backend.forget()
-    return shared
 
 
 # Their head alone tells: nothing at all may reach the backend.
@@ -122,7 +102,7 @@ HEADS: dict[str, tuple[bytes, set[int]]] = {
 
 
 @pytest.mark.parametrize("row", _named(HEADS))
-def test_an_ambiguous_head_is_refused_and_nothing_of_it_goes_on(daemon, backend, row):
+def test_an_ambiguous_head_is_refused_and_nothing_of_it_goes_on(daemon, echo, row):
     """The client gets an error, its connection is closed, and the backend's socket stays silent."""
     sent, allowed = row
     with daemon.connect() as client:
@@ -130,7 +110,7 @@ def test_an_ambiguous_head_is_refused_and_nothing_of_it_goes_on(daemon, backend,
         response = client.response()
         assert response.status in allowed
         assert client.end() in {"closed", "reset"}
-    assert backend.received() == b""
+    assert echo.received() == b""
 
 
 # Framed well, and asking for what cannot be: refused alone, and the next request is a request.
@@ -149,11 +129,11 @@ IMPOSSIBLE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("sent", _named(IMPOSSIBLE))
-def test_a_request_for_what_cannot_be_is_refused(daemon, backend, sent):
+def test_a_request_for_what_cannot_be_is_refused(daemon, echo, sent):
     """A target or a host that is not one gives 400, and nothing of that request reaches the backend."""
     with daemon.connect() as client:
         assert client.ask(sent).status == 400
-    assert backend.received() == b""
+    assert echo.received() == b""
 
 
 # The head is good, the chunked body is not: what goes on must never be a whole request.
@@ -190,15 +170,15 @@ BODIES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", _named(BODIES))
-def test_a_bad_chunk_never_becomes_a_whole_request(daemon, backend, body):
+def test_a_bad_chunk_never_becomes_a_whole_request(daemon, echo, body):
     """The client gets 400 and is closed; the backend sees no end of the request, and nothing of the hidden one."""
     with daemon.connect() as client:
         client.try_send(CHUNKED + body + POISON)
         assert client.response().status == 400
         assert client.end() in {"closed", "reset"}
-    backend.all_ended()
-    assert backend.requests == []
-    assert b"poison" not in backend.received()
+    echo.all_ended()
+    assert echo.requests == []
+    assert b"poison" not in echo.received()
 
 
 # Odd, and unambiguous once rewritten: (what is sent, how many requests it is, the body of the first).
@@ -222,36 +202,36 @@ NORMALISED: dict[str, tuple[bytes, int, bytes]] = {
 
 
 @pytest.mark.parametrize("row", _named(NORMALISED))
-def test_an_odd_request_arrives_in_one_clear_form(daemon, backend, row):
+def test_an_odd_request_arrives_in_one_clear_form(daemon, echo, row):
     """Each request reaches the backend once, with one framing, exactly the body that was sent, and no other field."""
     sent, count, body = row
     with daemon.connect() as client:
         client.send(sent)
         for _ in range(count):
             assert client.response().status == 200
-    until(lambda: len(backend.requests) == count, "the requests reach the backend")
-    first = backend.requests[0]
+    until(lambda: len(echo.requests) == count, "the requests reach the backend")
+    first = echo.requests[0]
     assert first.target == "/first"
     assert first.body == body
     assert first.values("host") == ["app.test"]
     assert [name.lower() for name, _ in first.trailers] == []
-    assert backend.received().count(b"HTTP/1.1\r\n") - body.count(b"HTTP/1.1\r\n") == count
+    assert echo.received().count(b"HTTP/1.1\r\n") - body.count(b"HTTP/1.1\r\n") == count
 
 
 EQUAL = _framed(b"Content-Length: 0", b"Content-Length: 0")
 
 
 @pytest.mark.parametrize("sent", [EQUAL, _framed(b"Content-Length: 0, 0"), _framed(b"Content-Length: 00")])
-def test_a_length_said_twice_is_refused_or_said_once(daemon, backend, sent):
+def test_a_length_said_twice_is_refused_or_said_once(daemon, echo, sent):
     """Equal lengths are either refused, or go on as one (RFC 9110, section 8.6)."""
     with daemon.connect() as client:
         client.send(sent)
         refused = client.response().status == 400
     if refused:
-        assert backend.received() == b""
+        assert echo.received() == b""
     else:
-        until(lambda: len(backend.requests) == 2, "both requests reach the backend")
-        assert [int(value) for value in backend.requests[0].values("content-length")] in ([], [0])
+        until(lambda: len(echo.requests) == 2, "both requests reach the backend")
+        assert [int(value) for value in echo.requests[0].values("content-length")] in ([], [0])
 
 
 def test_the_authority_of_an_absolute_target_wins_over_host(start_daemon, serve):
@@ -266,22 +246,22 @@ def test_the_authority_of_an_absolute_target_wins_over_host(start_daemon, serve)
     assert wrong.received() == b""
 
 
-def test_a_version_above_1_1_is_read_as_1_1_or_refused(daemon, backend):
+def test_a_version_above_1_1_is_read_as_1_1_or_refused(daemon, echo):
     """HTTP/1.2 goes on as HTTP/1.1, or not at all (RFC 9110, section 2.5)."""
     with daemon.connect() as client:
         status = client.ask(b"GET /first HTTP/1.2\r\nHost: app.test\r\n\r\n").status
     if status == 200:
-        assert backend.received().startswith(b"GET /first HTTP/1.1\r\n")
+        assert echo.received().startswith(b"GET /first HTTP/1.1\r\n")
     else:
         assert status in {400, 505}
-        assert backend.received() == b""
+        assert echo.received() == b""
 
 
-def test_every_byte_of_a_hidden_request_stays_hidden_when_sent_one_by_one(daemon, backend):
+def test_every_byte_of_a_hidden_request_stays_hidden_when_sent_one_by_one(daemon, echo):
     """The classic TE.CL attack, an octet at a time, is refused as it is in one piece."""
     with daemon.connect() as client:
         for octet in HEADS["te-cl"][0]:
             if not client.try_send(bytes([octet])):
                 break
         assert client.response().status == 400
-    assert backend.received() == b""
+    assert echo.received() == b""
