@@ -266,7 +266,7 @@ class ResponseDecoder:
                 plain = len(head.block) != len(block)
             else:
                 plain = len(found) == 1
-            if plain:
+            if plain and b"," not in found[0][1]:
                 self.keep_alive = True
                 self._set_length(head, found[0][1].rstrip(b" \t"))
                 return False
