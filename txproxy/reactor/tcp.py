@@ -9,32 +9,37 @@ errors stay Twisted's: the bytes wait in its own buffer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import main, tcp
 from twisted.internet.posixbase import PosixReactorBase
+from twisted.logger import Logger
 
 
 class Turn:
     """What is to be sent at the end of this turn of the reactor; its transports share one."""
 
-    __slots__ = ("_call_later", "_waiting")
+    __slots__ = ("_reactor", "_waiting")
+    _log = Logger()
 
     def __init__(self, reactor: Any) -> None:
-        self._call_later: Callable[..., Any] = reactor.callLater
+        self._reactor = reactor
         self._waiting: list[_Batching] = []
 
     def add(self, transport: _Batching) -> None:
         """Send what this transport has at the end of the turn."""
         if not self._waiting:
-            self._call_later(0, self._send)
+            self._reactor.callLater(0, self._send)
         self._waiting.append(transport)
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, []
         for transport in waiting:
-            transport.send_waiting()
+            try:
+                transport.send_waiting()
+            except Exception as error:  # noqa: BLE001 - a protocol's; as in the reactor, it ends its connection only
+                self._log.failure("a producer of {transport!r} failed", transport=transport)
+                self._reactor._disconnectSelectable(transport, error, False)
 
 
 class _Batching:
@@ -44,10 +49,12 @@ class _Batching:
     _tempDataBuffer: list[bytes]
     _tempDataLen: int
     dataBuffer: bytes
+    _aborting: bool
     connected: int
     disconnecting: int
     producer: Any
     producerPaused: bool
+    streamingProducer: bool
     protocol: Any
     socket: Any
     turn: Turn
@@ -55,8 +62,10 @@ class _Batching:
 
     def write(self, data: bytes) -> None:
         """Write, as `ITransport.write` has it."""
-        if self.dataBuffer or not self.connected or not data:
-            super().write(data)  # type: ignore[misc]  # the reactor is sending already, or nothing is to be sent
+        pulled = self.producer is not None and not self.streamingProducer
+        if self.dataBuffer or not self.connected or self.disconnecting or pulled or not data:
+            # The reactor is sending already, or asks a producer for each piece; or nothing is to be sent.
+            super().write(data)  # type: ignore[misc]
             return
         self._tempDataBuffer.append(data)
         self._tempDataLen += len(data)
@@ -68,7 +77,7 @@ class _Batching:
     def send_waiting(self) -> None:
         """Send what was written in this turn, as far as the kernel takes it."""
         self._waits = False
-        if not self._tempDataBuffer or self.dataBuffer or not self.connected or self.disconnecting:
+        if not self._tempDataBuffer or self.dataBuffer or not self.connected or self.disconnecting or self._aborting:
             return  # gone, or left to the reactor, which closes behind the last byte
         data = self._tempDataBuffer[0] if len(self._tempDataBuffer) == 1 else b"".join(self._tempDataBuffer)
         try:
@@ -82,7 +91,7 @@ class _Batching:
         if sent < len(data):
             self.dataBuffer = data[sent:]
             self.startWriting()  # type: ignore[attr-defined]
-        elif self.producerPaused and self.producer is not None:
+        elif self.producer is not None and (self.producerPaused or not self.streamingProducer):
             self.producerPaused = False
             self.producer.resumeProducing()
 

@@ -1,0 +1,176 @@
+"""Our TCP transports are held to Twisted's own tests of TCP, and to what batching adds."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
+from twisted.internet.test import test_tcp as twisted_tcp
+from twisted.trial.unittest import SynchronousTestCase
+
+from txproxy.reactor.tcp import Turn, connect_tcp, listen_tcp
+
+# Twisted's test of a broken TLS context warns of the context it breaks.
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not explicitly provide any OpenSSL")
+
+
+class BatchingReactor(EPollReactor):
+    """epoll, with our transports wherever Twisted's would be."""
+
+    def listenTCP(self, port: Any, factory: Any, backlog: int = 50, interface: Any = "") -> Any:
+        """Listen."""
+        if isinstance(port, int):
+            return listen_tcp(self, port, factory, backlog, interface)
+        return super().listenTCP(port, factory, backlog, interface)
+
+    def connectTCP(self, host: Any, port: Any, factory: Any, timeout: Any = 30, bindAddress: Any = None) -> Any:
+        """Connect."""
+        if bindAddress is None and timeout == 30 and isinstance(port, int):
+            return connect_tcp(self, host, port, factory, Turn(self))
+        return super().connectTCP(host, port, factory, timeout, bindAddress)
+
+
+def _cases() -> dict[str, type[SynchronousTestCase]]:
+    """Make a test case of each of Twisted's builders, for this reactor."""
+    builders = (
+        twisted_tcp.TCP4ClientTestsBuilder,
+        twisted_tcp.TCP6ClientTestsBuilder,
+        twisted_tcp.TCP4ConnectorTestsBuilder,
+        twisted_tcp.TCP6ConnectorTestsBuilder,
+        twisted_tcp.TCPPortTestsBuilder,
+        twisted_tcp.TCPFDPortTestsBuilder,
+        twisted_tcp.TCPConnectionTestsBuilder,
+        twisted_tcp.TCPTransportTestsBuilder,
+        twisted_tcp.AbortConnectionTests,
+    )
+    of_ours = {"reactorFactory": BatchingReactor, "__module__": __name__}
+    return {
+        f"Twisted{builder.__name__}": type(f"Twisted{builder.__name__}", (builder, SynchronousTestCase), dict(of_ours))
+        for builder in builders
+    }
+
+
+globals().update(_cases())
+
+
+class _Sink(Protocol):
+    """Keeps what comes, and does not read until told to."""
+
+    def __init__(self) -> None:
+        self.got = bytearray()
+        self.lost = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes."""
+        self.got += data
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """It is over."""
+        self.lost = True
+
+
+class _Joined:
+    """A client and a server protocol on two of our transports."""
+
+    def __init__(self) -> None:
+        self.reactor = BatchingReactor()
+        self.server, self.client = _Sink(), _Sink()
+        factory = ServerFactory()
+        factory.buildProtocol = lambda address: self.server  # type: ignore[method-assign, assignment]
+        self.port = listen_tcp(self.reactor, 0, factory, 50, "127.0.0.1")
+        outgoing = ClientFactory()
+        outgoing.buildProtocol = lambda address: self.client  # type: ignore[method-assign, assignment]
+        connect_tcp(self.reactor, "127.0.0.1", self.port.getHost().port, outgoing, Turn(self.reactor))
+        self.until(lambda: self.server.transport is not None and self.client.transport is not None)
+
+    def until(self, condition: Any) -> None:
+        """Turn the reactor until the condition holds; at most a thousand turns."""
+        for _ in range(1000):
+            if condition():
+                return
+            self.reactor.iterate(0.01)
+        raise AssertionError("it did not come to pass")
+
+    def close(self) -> None:
+        """End everything."""
+        for protocol in (self.client, self.server):
+            if not protocol.lost:
+                protocol.transport.abortConnection()
+        self.port.stopListening()
+        self.until(lambda: self.client.lost and self.server.lost)
+        self.reactor.removeAll()
+        self.reactor._poller.close()
+        for waker in (self.reactor.waker,):
+            waker.connectionLost(None)
+
+
+@pytest.fixture
+def joined() -> Any:
+    """Give a connection, and end it."""
+    made = _Joined()
+    yield made
+    made.close()
+
+
+def test_what_one_turn_writes_is_one_segment_in_order(joined: _Joined) -> None:
+    """Pieces written in one turn arrive in order and are sent with one call."""
+    calls = []
+    transport = joined.client.transport
+    real = transport.socket
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def send(self, data: bytes) -> int:
+            calls.append(bytes(data))
+            return int(real.send(data))
+
+    transport.socket = Counting()
+    for piece in (b"a", b"b", b"c"):
+        transport.write(piece)
+    joined.until(lambda: joined.server.got == b"abc")
+    assert calls == [b"abc"]
+
+
+def test_more_than_the_kernel_takes_arrives_whole(joined: _Joined) -> None:
+    """A write larger than the socket's buffer goes on by Twisted's way, with later writes behind it."""
+    joined.client.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    sent = bytes(range(256)) * 8192
+    joined.client.transport.write(sent)
+    joined.client.transport.write(b"end")
+    joined.until(lambda: len(joined.server.got) == len(sent) + 3)
+    assert bytes(joined.server.got) == sent + b"end"
+
+
+def test_what_was_written_before_losing_the_connection_arrives(joined: _Joined) -> None:
+    """`loseConnection` in the turn of a write closes behind the bytes."""
+    joined.client.transport.write(b"last words")
+    joined.client.transport.loseConnection()
+    joined.until(lambda: joined.server.lost)
+    assert bytes(joined.server.got) == b"last words"
+
+
+def test_a_producer_is_paused_and_resumed_once_it_is_sent(joined: _Joined) -> None:
+    """A streaming producer is paused above the buffer's size and resumed when the kernel took all."""
+    heard = []
+
+    class Producer:
+        def pauseProducing(self) -> None:
+            heard.append("pause")
+
+        def resumeProducing(self) -> None:
+            heard.append("resume")
+
+        def stopProducing(self) -> None:
+            """Not called here."""
+
+    transport = joined.client.transport
+    transport.registerProducer(Producer(), True)
+    transport.write(b"x" * (transport.bufferSize + 1))
+    joined.until(lambda: "resume" in heard)
+    transport.unregisterProducer()
+    assert heard == ["pause", "resume"]
