@@ -7,6 +7,7 @@ that a missing program is mended in .ci/run and not overlooked.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -21,6 +22,11 @@ ReportT = TypeVar("ReportT", pytest.TestReport, pytest.CollectReport)
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if REFUSE_SKIPS else "here")
+
+# Shells start what stands before "&" with interrupts ignored, and every child inherits that: the daemons
+# that tests stop with Ctrl-C's signal would never hear of it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _refuse_skip(report: ReportT) -> ReportT:
