@@ -52,11 +52,16 @@ class Wire:
         self.streaming = True
         #: bytes that are taken before writers are paused; None: all
         self.capacity: int | None = None
+        #: a protocol that is not ours raises at some kinds of garbage; a reactor then ends its connection
+        self.may_raise = False
         self._written: list[bytes] = []
         self._waiting: list[bytes] = []
         self._address = IPv4Address("TCP", peer, 50000)
         self._producer_paused = False
         self._ended = False
+        self._end_seen = False
+        #: how the end is told when reading goes on: never within `resumeProducing`, as no reactor does it
+        self.later: Callable[[Callable[[], None]], Any] = lambda call: call()
 
     def __repr__(self) -> str:
         return f"<Wire {self.state}>"
@@ -97,7 +102,9 @@ class Wire:
         """Read again, in this turn."""
         self.paused = False
         while self._waiting and not self.paused:
-            self.protocol.dataReceived(self._waiting.pop(0))
+            self._deliver(self._waiting.pop(0))
+        if self._ended and not self.paused:
+            self.later(self._deliver_end)
 
     def stopProducing(self) -> None:
         """Read never again."""
@@ -137,7 +144,15 @@ class Wire:
         if self.paused:
             self._waiting.append(data)
         else:
+            self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        try:
             self.protocol.dataReceived(data)
+        except Exception:
+            if not self.may_raise:
+                raise
+            self.close(cleanly=False)
 
     def take(self) -> bytes:
         """Give what has come since the last time."""
@@ -162,6 +177,13 @@ class Wire:
         if self._ended or self.state in {"lost", "aborted"}:
             return
         self._ended = True
+        if not self.paused:  # an end is read behind what came before it
+            self._deliver_end()
+
+    def _deliver_end(self) -> None:
+        if self._end_seen or self.paused or self.state in {"lost", "aborted"}:
+            return
+        self._end_seen = True
         if hasattr(self.protocol, "readConnectionLost"):
             self.protocol.readConnectionLost()
         else:
@@ -201,6 +223,7 @@ class Connector:
         wire = Wire("192.0.2.9")
         wire.protocol = protocol
         wire.capacity = capacity
+        wire.later = lambda call: self._reactor.callLater(0, call)
         self._reactor.backends.append(wire)
         protocol.makeConnection(wire)
         return wire
@@ -342,5 +365,6 @@ class Proxy:
             if self._site is None:
                 self._site = Site(VirtualHostRoot(self.frontend, self.trust.is_trusted), reactor=self.reactor)
             wire.protocol = self._site.buildProtocol(wire.getPeer())
+            wire.may_raise = True
         wire.protocol.makeConnection(wire)
         return wire
