@@ -173,7 +173,8 @@ class Channel:
         except ValueError as error:
             self.fail(PROXY_INTERNAL_ERROR, f"the resource's response cannot be sent: {error}")
             return
-        exchange.send_head(head, b"", self.ending and not self._remaining)
+        # Where no body follows the client may leave at once (RFC 9110, section 6.4.1).
+        exchange.send_head(head, b"", self._remaining == 0 or (self.ending and not self._remaining))
 
     def _response_head(self, status: int, reason: bytes, headers: Headers) -> ResponseHead:
         if not 200 <= status <= 599:
@@ -204,9 +205,11 @@ class Channel:
                 return
         if exchange.pipeline.on_response_body:
             data = exchange.filter_response_body(data)
-            if not data:
-                return
-        exchange.send_body(data)
+        if data:
+            exchange.send_body(data)
+        if self._remaining == 0:
+            # The client has all of it and may leave; an application in a thread finishes when it comes to it.
+            exchange.send_end()
 
     def writeSequence(self, iovec: list[bytes]) -> None:
         """Send several pieces."""

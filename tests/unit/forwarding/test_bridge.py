@@ -654,3 +654,20 @@ def test_deferred_answers() -> None:
     assert client.take() == b""
     waiting.callback(b"at last")
     assert answer(client).body_so_far == b"at last"
+
+
+def slow_to_finish(request: Any) -> int:
+    """Write all that was announced, and not come to an end."""
+    request.setHeader(b"Content-Length", b"5")
+    request.write(b"hello")
+    return NOT_DONE_YET
+
+
+@pytest.mark.parametrize(("method", "sent"), [(b"GET", 5), (b"HEAD", 0)])
+def test_an_answer_is_complete_with_its_last_byte(method: bytes, sent: int) -> None:
+    """A client that leaves with all of the answer has not broken it off, though the application is not done."""
+    made = Proxy({"/*": Calling(slow_to_finish)})
+    client = ask(made, method=method)
+    client.close()
+    (record,) = made.records
+    assert (record.status, record.cause, record.bytes_sent) == (200, "", sent)
