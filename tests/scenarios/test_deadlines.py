@@ -13,7 +13,7 @@ import pytest
 from tests.support.backend import Connection, ok
 from tests.support.messages import Gone
 from tests.support.raw_client import RawClient
-from tests.support.slow import Pace, write_until_stuck
+from tests.support.slow import Pace, read_all, write_all, write_until_stuck
 from tests.support.waiting import until
 
 HEAD = b"GET / HTTP/1.1\r\nHost: app.test\r\n"
@@ -103,6 +103,40 @@ def test_a_client_that_stops_reading_is_cut(start_daemon, play):
         [entry] = daemon.logged()
         assert entry["cause"] == "response_write_timeout"
         backend.all_ended()
+
+
+def test_a_client_that_reads_slowly_is_not_cut(start_daemon, play):
+    """A client gets more time as long as it takes anything, though its kernel and ours hide that for long."""
+    size = 6_000_000
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        write_all(connection.socket, size)
+        connection.rest()
+
+    backend = play(script)
+    daemon = start_daemon(f'{SHORT}hosts: {{"*": {backend.url}}}')
+    with daemon.connect(receive_buffer=8192) as client:
+        client.send(HEAD + b"\r\n")
+        client.buffer.response_head()
+        done = len(client.buffer.rest_at_hand())
+        done += read_all(client.socket, 400_000, rate=80_000, place=done)
+        assert done + read_all(client.socket, size - done, place=done) == size
+
+
+def test_the_clients_delay_is_not_the_backends(start_daemon, play):
+    """A client that stalls in its upload gets 408, however short the backend's own deadline is."""
+    backend = play(lambda connection: connection.rest() and None)
+    daemon = start_daemon(
+        "timeouts: {body: 2s}\n"
+        f"upstreams: {{app: {{backends: ['{backend.url}'], timeouts: {{response: 500ms}}}}}}\nhosts: {{'*': app}}"
+    )
+    with daemon.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\nhalf")
+        assert client.response().status == 408
+    [entry] = daemon.logged()
+    assert (entry["status"], entry["cause"]) == (408, "request_body_timeout")
 
 
 def test_a_tunnel_on_which_nothing_moves_is_closed(start_daemon, play):

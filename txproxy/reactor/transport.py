@@ -5,14 +5,14 @@ Rule: the one place that knows how a reactor's transport keeps what it has not s
 
 from __future__ import annotations
 
+import fcntl
+import struct
+import termios
 from typing import Any
 
 
 def unsent_bytes(transport: Any) -> int:
-    """Give how many bytes wait in the transport's own buffer (0 where it does not tell).
-
-    A deadline for writing looks at this twice: it passes only if nothing moved in between.
-    """
+    """Give how many bytes wait in the transport's own buffer (0 where it does not tell)."""
     size = getattr(transport, "unsent_bytes", None)
     if size is not None:
         return int(size())
@@ -20,6 +20,26 @@ def unsent_bytes(transport: Any) -> int:
     if buffered is None:
         return 0
     return int(len(buffered) - transport.offset + transport._tempDataLen)
+
+
+def untaken_bytes(transport: Any) -> int:
+    """Give how many of the bytes that were written the other end has not taken.
+
+    A deadline for writing looks at this twice: it passes only if nothing moved in between. What the kernel
+    keeps counts as well: that is megabytes, and it asks for more only once a third of them is gone, so our
+    own buffer alone stands still for minutes while a slow reader makes progress.
+    """
+    return unsent_bytes(transport) + _kept_by_the_kernel(transport)
+
+
+def _kept_by_the_kernel(transport: Any) -> int:
+    fileno = getattr(transport, "fileno", None)
+    if fileno is None:
+        return 0
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+    except (OSError, ValueError):
+        return 0  # closed already, or not a socket of a kind that tells
 
 
 def is_reading(transport: Any) -> bool:

@@ -23,29 +23,14 @@ from txproxy.model.errors import (
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
-from txproxy.reactor.transport import unsent_bytes
+from txproxy.reactor.transport import unsent_bytes, untaken_bytes
 
 from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
+from .nobody import NOBODY
 
 # What was written to a backend may take this long to leave once the connection is to end.
 CLOSE_SECONDS = 30.0
-
-
-class _Nobody:
-    """The Receiver between requests: there is nobody to tell."""
-
-    __slots__ = ()
-
-    def head_received(self, head: ResponseHead, body: bytes, end: bool) -> None: ...
-    def body_received(self, data: bytes) -> None: ...
-    def end_received(self, trailers: bytes) -> None: ...
-    def writing_paused(self) -> None: ...
-    def writing_resumed(self) -> None: ...
-    def stream_lost(self, error: ProxyError) -> None: ...
-
-
-NOBODY: Receiver[ResponseHead] = _Nobody()
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
@@ -71,6 +56,7 @@ class ClientConnection:
         "_request_sent",
         "_response_done",
         "_spoiled",
+        "_stalled_at",
         "_tunnel",
         "dataReceived",
         "deadline",
@@ -111,6 +97,8 @@ class ClientConnection:
         self._head_seen = False
         #: something is left over from this request: it is the last one
         self._spoiled = False
+        #: while writing is paused: what the backend had not taken when we last looked, else -1
+        self._stalled_at = -1
         self._tunnel = False
         self._holds: tuple[str, ...] = ()
 
@@ -167,11 +155,13 @@ class ClientConnection:
     def pauseProducing(self) -> None:
         """The backend reads slower than we write."""
         self._spoiled = True  # a next request would not be told; `resumeProducing` takes it back
+        self._stalled_at = untaken_bytes(self.transport)
         self.receiver.writing_paused()
 
     def resumeProducing(self) -> None:
         """The backend has caught up."""
         self._spoiled = self.dataReceived == self._ended
+        self._stalled_at = -1
         self._touch()
         self.receiver.writing_resumed()
 
@@ -365,12 +355,19 @@ class ClientConnection:
             self.transport.abortConnection()  # it was to end, and what was written does not leave
         elif self.idle:
             self.discard()
-        elif self._holds:
-            self._touch()  # it is we who do not read
+        elif self._holds or self._is_busy_with_the_request():
+            self._touch()
         elif self._head_seen:
             self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent nothing more for timeouts.idle"))
         else:
             self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent no answer within timeouts.response"))
+
+    def _is_busy_with_the_request(self) -> bool:
+        """Whether the backend takes the request, however slowly, or waits for the client's rest of it."""
+        if self._stalled_at < 0:
+            return not (self._request_sent or self._head_seen)
+        stalled_at, self._stalled_at = self._stalled_at, untaken_bytes(self.transport)
+        return self._stalled_at < stalled_at
 
     def _loss(self, reason: str) -> ProxyError:
         if self._head_seen:

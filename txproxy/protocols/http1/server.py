@@ -28,10 +28,11 @@ from txproxy.model.errors import (
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
-from txproxy.reactor.transport import unsent_bytes
+from txproxy.reactor.transport import unsent_bytes, untaken_bytes
 
 from .codec_request import RequestDecoder
 from .codec_write import CHUNK_END, chunk, informational_head, response_head
+from .nobody import NOBODY
 
 # After a final answer what still comes of the request is read and dropped, so that a client which
 # writes first and reads later gets the answer instead of a reset (RFC 9112, section 9.6): for so long
@@ -57,21 +58,6 @@ class ServerSettings:
     #: no connection takes another request: each answer says so
     draining: bool = False
 
-
-class _Nobody:
-    """The Receiver between requests: there is nobody to tell."""
-
-    __slots__ = ()
-
-    def head_received(self, head: RequestHead, body: bytes, end: bool) -> None: ...
-    def body_received(self, data: bytes) -> None: ...
-    def end_received(self, trailers: bytes) -> None: ...
-    def writing_paused(self) -> None: ...
-    def writing_resumed(self) -> None: ...
-    def stream_lost(self, error: ProxyError) -> None: ...
-
-
-NOBODY: Receiver[RequestHead] = _Nobody()
 
 # What the response of the current request has come to.
 _NONE, _BODY, _CHUNKED, _SENT, _TUNNEL = range(5)
@@ -192,7 +178,7 @@ class ServerConnection:
 
     def pauseProducing(self) -> None:
         """The client reads slower than we write."""
-        self._stalled_at = unsent_bytes(self.transport)
+        self._stalled_at = untaken_bytes(self.transport)
         if self._response != _TUNNEL:  # a tunnel has one deadline for both directions, of its own
             self.settings.deadlines.arm(self, self.settings.write_timeout)
         self.receiver.writing_paused()
@@ -492,9 +478,8 @@ class ServerConnection:
         self._response = _SENT
         self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
         self._let_go()
-        unsent = unsent_bytes(transport)
-        if unsent:
-            self._stalled_at = unsent
+        if unsent_bytes(transport):
+            self._stalled_at = untaken_bytes(transport)
             self.settings.deadlines.arm(self, self.settings.write_timeout)
         else:
             self._linger_on()
@@ -506,7 +491,7 @@ class ServerConnection:
         self._decoder.abandon()
         transport = self.transport
         transport.unregisterProducer()
-        self._stalled_at = unsent_bytes(transport)
+        self._stalled_at = untaken_bytes(transport)
         self.settings.deadlines.arm(self, self.settings.write_timeout)
         transport.loseConnection()
 
@@ -543,9 +528,9 @@ class ServerConnection:
         if self.lost:
             return
         if self._stalled_at >= 0:
-            unsent = unsent_bytes(self.transport)
-            if unsent < self._stalled_at:  # slow is not stalled
-                self._stalled_at = unsent
+            untaken = untaken_bytes(self.transport)
+            if untaken < self._stalled_at:  # slow is not stalled
+                self._stalled_at = untaken
                 self.settings.deadlines.arm(self, self.settings.write_timeout)
                 return
             self._lose(ProxyError(RESPONSE_WRITE_TIMEOUT, "the client took nothing for timeouts.write"))

@@ -29,6 +29,31 @@ def test_no_answer_in_time() -> None:
     assert dialed.wire.ends == ["aborted"]
 
 
+def test_a_slow_client_is_not_the_backends_delay() -> None:
+    """While the rest of a request is the client's to send, the time for an answer does not run out."""
+    dialed = Dialed()
+    dialed.ask(upload(None), end=False, response=10.0)
+    dialed.connection.send_body(b"x")
+    dialed.pass_time(35)
+    assert dialed.events == []
+    dialed.connection.send_end()
+    dialed.pass_time(10 + LATE)
+    assert dialed.events == [("lost", "http_response_timeout", 504)]
+
+
+def test_a_backend_that_takes_nothing_is_late() -> None:
+    """A backend that takes some of a request is given time for more; one that takes none of it is cut."""
+    dialed = Dialed()
+    dialed.ask(upload(None), end=False, response=10.0)
+    dialed.wire.stall(70_000)
+    for unsent in (60_000, 50_000):
+        dialed.wire.unsent = unsent
+        dialed.pass_time(10 + LATE)
+        assert dialed.events == ["paused"]
+    dialed.pass_time(10 + LATE)
+    assert dialed.events == ["paused", ("lost", "http_response_timeout", 504)]
+
+
 def test_an_answer_that_stalls() -> None:
     """Each piece of an answer gives it its time again; a longer pause ends it."""
     dialed = Dialed()
