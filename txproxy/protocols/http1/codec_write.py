@@ -14,6 +14,7 @@ from txproxy.model.head import RequestHead, ResponseHead
 
 CHUNK_END = b"0\r\n\r\n"
 _date = fields.finder((b"date",))
+_length = fields.remover((b"content-length",))
 
 
 @lru_cache(maxsize=1024)
@@ -45,7 +46,11 @@ def response_head(
     :param now: POSIX time for Date where the backend sent none (RFC 9110, section 6.6.1: MUST), None: the clock's.
     """
     block = head.block
-    extra = b"\r\nTransfer-Encoding: chunked" if chunked else b""
+    extra = b""
+    if chunked:
+        # Never both (RFC 9112, section 6.2), whatever a filter or an application left in the block.
+        block = _length.sub(b"", block)
+        extra = b"\r\nTransfer-Encoding: chunked"
     if content_length is not None:
         extra += b"\r\nContent-Length: %d" % content_length
     if close:

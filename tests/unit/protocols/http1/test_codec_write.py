@@ -92,3 +92,11 @@ def test_a_date_is_added_where_there_is_none() -> None:
     """An answer without a Date gets one; what only looks like one does not count."""
     wire = codec_write.response_head(ResponseHead(200, b"", b"\r\nX: Date:"), 11, False, False, None, 0.0)
     assert wire == b"HTTP/1.1 200 \r\nX: Date:\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+
+
+def test_a_chunked_answer_has_no_length() -> None:
+    """A length that somebody left in the block does not stand beside chunked (RFC 9112, section 6.2)."""
+    head = ResponseHead(200, b"OK", b"\r\ncontent-length: 5\r\nX-A: 1", None)
+    wire = response_head(head, 11, close=False, chunked=True, content_length=None, now=0)
+    assert b"ontent-length" not in wire
+    assert b"\r\nTransfer-Encoding: chunked" in wire
