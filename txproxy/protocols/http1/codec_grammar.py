@@ -31,6 +31,8 @@ TRAILERS = re.compile(_BLOCK)
 # chunk-size and chunk-ext (RFC 9112, section 7.1): hexadecimal digits only, no sign, no prefix,
 # no space before the line's end. 15 digits are more than any body.
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;" + _VALUE + rb")?\r\n")
+# What a host and a port are made of (RFC 3986, section 3.2.2), and UTF-8 as some clients send it.
+HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]\x80-\xff]++")
 CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 
 # protocol-name ["/" protocol-version] (RFC 9110, section 7.8)

@@ -17,6 +17,7 @@ from .codec_body import BodyReader, ChunkedReader, LengthReader
 from .codec_grammar import (
     CONTENT_LENGTH,
     HOP_BY_HOP,
+    HOST,
     PROVENANCE,
     REQUEST_HEAD,
     UNDERSCORED,
@@ -347,13 +348,13 @@ class _Completing:
 
 def _read_host_and_target(head: RequestHead, host: bytes | None) -> None:
     """Settle the authority and the origin-form of the target (RFC 9112, sections 3.2 and 3.3)."""
-    if host is None:
-        if head.version == 11:
-            raise ProxyError(HTTP_REQUEST_ERROR, "no Host field")
+    if not host:
+        if head.version == 11:  # RFC 9110, section 4.2.1: no http URI has an empty host
+            raise ProxyError(HTTP_REQUEST_ERROR, "no Host field" if host is None else "an empty Host field")
         host = b""
     target = head.target
     head.authority = host
-    if target.startswith(b"/"):
+    if target.startswith(b"/") and head.method != b"CONNECT":
         return
     if target == b"*":
         if head.method != b"OPTIONS":
@@ -371,5 +372,7 @@ def _read_host_and_target(head: RequestHead, host: bytes | None) -> None:
     if not path:
         path = b"*" if head.method == b"OPTIONS" else b"/"
     head.target = b"/" + path if path.startswith(b"?") else path
-    # The received Host is replaced by the target's authority (RFC 9112, section 3.2.2).
+    # The received Host is replaced by the target's authority (RFC 9112, section 3.2.2), and judged nevertheless (3.2).
+    if host and not HOST.fullmatch(host):
+        raise ProxyError(HTTP_REQUEST_ERROR, f"malformed host {host[:80]!r}")
     head.block = b"\r\nHost: " + head.authority + fields.without(head.block, b"host")
