@@ -14,6 +14,7 @@ from twisted.web.server import NOT_DONE_YET
 from txproxy.model import fields
 from txproxy.model.head import RequestHead
 from txproxy.policy.forwarded import X_FORWARDED, Forwarding
+from txproxy.policy.hops import hops_left, with_hops
 from txproxy.policy.rewrite import Rewrite
 from txproxy.policy.trust import Trust
 from txproxy.reactor.deadlines import Deadlines
@@ -95,6 +96,9 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
         if head.content_length is not None and head.content_length > self.max_body:
             exchange.fail(body_too_large(self.max_body))
             return
+        if head.method == b"OPTIONS" and hops_left(head.block) == 0:
+            exchange.respond(200, b"OK", b"")
+            return
         exchange.upstream = self.upstream.name
         backend = self.upstream.pick()
         request = self.forwarded_head(exchange, backend)
@@ -125,6 +129,8 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
         )
         if self.host_header != PRESERVE or not head.authority:
             block = self.with_host(block, backend)
+        if head.method == b"OPTIONS" and (left := hops_left(block)):
+            block = with_hops(block, left - 1)
         return RequestHead(
             head.method,
             target,

@@ -108,6 +108,13 @@ ROWS = [
         seen=(b"\r\nContent-Length: 5\r\n", b"\r\n\r\nhello"),
     ),
     Row("length 0", get(b"Content-Length: 0", method=b"POST"), seen=(b"\r\nContent-Length: 0\r\n",)),
+    Row(
+        "one hop less for OPTIONS",
+        get(b"Max-Forwards: 3", method=b"OPTIONS"),
+        seen=(b"\r\nMax-Forwards: 2\r\n",),
+        not_seen=(b"Max-Forwards: 3",),
+    ),
+    Row("hops do not count for others", get(b"Max-Forwards: 0"), seen=(b"\r\nMax-Forwards: 0\r\n",)),
     Row("HTTP/1.0", get(version=b"1.0"), seen=(b"GET / HTTP/1.1\r\n",)),
     Row(
         "chunked for HTTP/1.0",
@@ -344,6 +351,16 @@ def test_refusals(way: str, request_: bytes, status: int, cause: str) -> None:
     answer = answer_to(client)
     assert (answer.status, answer.field(b"proxy-status")) == (status, b"txproxy; error=" + cause.encode())
     assert [(record.status, record.cause) for record in made.records] == [(status, cause)]
+
+
+@both_ways
+def test_no_hop_is_left(way: str) -> None:
+    """OPTIONS that may not be forwarded any more is answered here (RFC 9110, section 7.6.2)."""
+    made = proxy(way)
+    client = made.connect()
+    client.send(get(b"Max-Forwards: 0", method=b"OPTIONS"))
+    assert answer_to(client).status == 200
+    assert made.reactor.backends == []
 
 
 @both_ways
