@@ -97,6 +97,6 @@ def test_a_date_is_added_where_there_is_none() -> None:
 def test_a_chunked_answer_has_no_length() -> None:
     """A length that somebody left in the block does not stand beside chunked (RFC 9112, section 6.2)."""
     head = ResponseHead(200, b"OK", b"\r\ncontent-length: 5\r\nX-A: 1", None)
-    wire = response_head(head, 11, close=False, chunked=True, content_length=None, now=0)
+    wire = codec_write.response_head(head, 11, close=False, chunked=True, content_length=None, now=0)
     assert b"ontent-length" not in wire
     assert b"\r\nTransfer-Encoding: chunked" in wire
