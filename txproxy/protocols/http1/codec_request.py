@@ -13,7 +13,8 @@ from txproxy.model import fields
 from txproxy.model.errors import HTTP_REQUEST_ERROR, ProxyError
 from txproxy.model.head import RequestHead
 
-from .codec_body import BodyReader, ChunkedReader, LengthReader
+from .codec_body import ChunkedReader, LengthReader
+from .codec_decoder import BODY, HEAD, RESTING, Completing, Decoder
 from .codec_grammar import (
     CONTENT_LENGTH,
     HOP_BY_HOP,
@@ -62,10 +63,8 @@ _KEEP_ALIVE_LINE = b"\r\nConnection: keep-alive"
 # What a client may send ahead while its request is being answered; Twisted keeps as much.
 READ_AHEAD = 16 * 1024
 
-_HEAD, _BODY, _COMPLETE, _RAW, _DEAD = range(5)
 
-
-class RequestDecoder:
+class RequestDecoder(Decoder):
     """Decode one client's side of one connection.
 
     :param sink: who is told.
@@ -73,78 +72,31 @@ class RequestDecoder:
     :param header_fields: the most field lines of a head.
     """
 
-    __slots__ = (
-        "_buffer",
-        "_holds",
-        "_judged",
-        "_reader",
-        "_running",
-        "_sink",
-        "_state",
-        "header_bytes",
-        "header_fields",
-        "keep_alive",
-    )
+    __slots__ = ("_judged", "header_bytes", "header_fields")
+    _sink: RequestSink
 
     def __init__(self, sink: RequestSink, header_bytes: int, header_fields: int) -> None:
-        self._sink = sink
+        super().__init__(sink, HEAD)
         self.header_bytes = header_bytes
         self.header_fields = header_fields
-        self._buffer = b""
-        self._state = _HEAD
-        self._reader: BodyReader | None = None
-        self._holds = 0
-        self._running = False
         #: of an incomplete head: where its first incomplete line begins, and how many are before it
         self._judged = (0, 0)
-        #: whether the connection may serve another request, as far as the last head says
-        self.keep_alive = True
-
-    # What the connection calls.
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came; the sink is told what they mean before this returns."""
-        self._buffer = self._buffer + data if self._buffer else data
-        if not self._running:
-            self._run()
-
-    def hold(self) -> None:
-        """Stop telling the sink anything; what arrives is kept."""
-        self._holds += 1
-
-    def release(self) -> None:
-        """Take back one `hold`; the last one goes on with what was kept."""
-        self._holds -= 1
-        if not self._holds and self._buffer and not self._running:
-            self._run()
 
     def next_message(self) -> None:
         """Go on to the next request, after `head(end=True)` or `body_end`."""
-        if self._state == _COMPLETE:
-            self._state = _HEAD
-            if self._buffer and not self._running:
-                self._run()
-
-    def detach(self) -> None:
-        """Pass everything on as it is from here, through `body`."""
-        self._state = _RAW
-        if self._buffer and not self._running:
-            self._run()
-
-    def abandon(self) -> None:
-        """Forget everything; nothing more is told."""
-        self._state = _DEAD
-        self._buffer = b""
+        if self._state == RESTING:
+            self._state = HEAD
+            self._go_on()
 
     @property
     def between_messages(self) -> bool:
         """Whether nothing of a next request has arrived."""
-        return self._state in (_HEAD, _COMPLETE) and not self._buffer
+        return self._state in (HEAD, RESTING) and not self._buffer
 
     @property
     def complete(self) -> bool:
         """Whether the last request has arrived whole."""
-        return self._state == _COMPLETE
+        return self._state == RESTING
 
     @property
     def buffered(self) -> int:
@@ -158,45 +110,10 @@ class RequestDecoder:
 
     # Inside.
 
-    def _run(self) -> None:
-        self._running = True
-        try:
-            while self._buffer and not self._holds:
-                state = self._state
-                if state == _HEAD:
-                    if not self._read_head():
-                        break
-                elif state == _BODY:
-                    if not self._read_body():
-                        break
-                elif state == _RAW:
-                    data, self._buffer = self._buffer, b""
-                    self._sink.body(data)
-                else:
-                    if state == _DEAD:
-                        self._buffer = b""
-                    elif len(self._buffer) > READ_AHEAD:
-                        self._sink.read_ahead()
-                    break
-        except ProxyError as error:
-            self.abandon()
-            self.keep_alive = False
-            self._sink.malformed(error)
-        finally:
-            self._running = False
-
-    def _read_body(self) -> bool:
-        # The buffer is handed over before the sink is told: it may feed, hold or end us meanwhile.
-        data, self._buffer = self._buffer, b""
-        reader = self._reader
-        assert reader is not None
-        rest = reader.feed(data)
-        if rest is None:
-            self._buffer = data + self._buffer
-            return False
-        if self._state != _DEAD:
-            self._buffer = rest + self._buffer if self._buffer else rest
-        return True
+    def _rest(self, state: int) -> bool:
+        if len(self._buffer) > READ_AHEAD:
+            self._sink.read_ahead()
+        return False
 
     def _read_head(self) -> bool:
         data = self._buffer
@@ -219,12 +136,12 @@ class RequestDecoder:
         self._buffer = data[end:]
         head, chunked = self._interpret(method, target, minor == b"1", block)
         if head.content_length == 0:
-            self._state = _COMPLETE
+            self._state = RESTING
             self._reader = None
             self._sink.head(head, True)
         else:
-            self._state = _BODY
-            sink = _Completing(self)
+            self._state = BODY
+            sink = Completing(self)
             if chunked:
                 self._reader = ChunkedReader(sink, HTTP_REQUEST_ERROR)
             else:
@@ -324,26 +241,6 @@ class RequestDecoder:
             if seen[b"expect"].lower() != b"100-continue":
                 raise ProxyError(HTTP_REQUEST_ERROR, f"unknown expectation {seen[b'expect'][:40]!r}", status=417)
             head.expects_continue = head.content_length != 0
-
-
-class _Completing:
-    """Puts the decoder to rest when the body has ended."""
-
-    __slots__ = ("_decoder", "body")
-
-    def __init__(self, decoder: RequestDecoder) -> None:
-        self._decoder = decoder
-        self.body = decoder._sink.body
-
-    def body_end(self, trailers: bytes, rest: bytes) -> None:
-        decoder = self._decoder
-        if decoder._state == _DEAD:
-            return
-        decoder._buffer = rest + decoder._buffer
-        if decoder._state == _BODY:
-            decoder._state = _COMPLETE
-            decoder._reader = None
-            decoder._sink.body_end(trailers)
 
 
 def _read_host_and_target(head: RequestHead, host: bytes | None) -> None:

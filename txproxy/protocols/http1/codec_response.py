@@ -18,7 +18,8 @@ from txproxy.model.errors import (
 )
 from txproxy.model.head import ResponseHead
 
-from .codec_body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
+from .codec_body import ChunkedReader, LengthReader, UntilCloseReader
+from .codec_decoder import BODY, HEAD, RESTING, SWITCHING, Completing, Decoder
 from .codec_grammar import CONTENT_LENGTH, HOP_BY_HOP, RESPONSE_HEAD, mend_response_head, nominated, response_head_error
 
 # What backends set in cookies and policies is theirs to decide; this bounds only what we keep.
@@ -52,89 +53,43 @@ _without_length = fields.remover((b"content-length",))
 _KEEP_ALIVE = (b"Connection", b"keep-alive")
 _KEEP_ALIVE_LINE = b"\r\nConnection: keep-alive"
 
-_IDLE, _HEAD, _BODY, _SWITCHING, _RAW, _DEAD = range(6)
 
-
-class ResponseDecoder:
+class ResponseDecoder(Decoder):
     """Decode the server's side of one connection, one response for each `expect`."""
 
-    __slots__ = (
-        "_buffer",
-        "_holds",
-        "_is_head",
-        "_may_switch",
-        "_reader",
-        "_running",
-        "_scanned",
-        "_sink",
-        "_state",
-        "keep_alive",
-    )
+    __slots__ = ("_is_head", "_may_switch", "_scanned")
+    _sink: ResponseSink
 
     def __init__(self, sink: ResponseSink) -> None:
-        self._sink = sink
-        self._buffer = b""
-        self._state = _IDLE
-        self._reader: BodyReader | None = None
-        self._holds = 0
-        self._running = False
+        super().__init__(sink, RESTING)
         #: so far no head's end was found
         self._scanned = 0
         self._is_head = False
         self._may_switch = False
-        #: whether the connection may carry another request, as far as the last head says
-        self.keep_alive = True
 
     def expect(self, is_head: bool, may_switch: bool) -> None:
         """Expect the response to a request: of HEAD (it has no body), of one that offered an upgrade."""
         self._is_head = is_head
         self._may_switch = may_switch
-        self._state = _HEAD
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came; the sink is told what they mean before this returns."""
-        self._buffer = self._buffer + data if self._buffer else data
-        if not self._running:
-            self._run()
+        self._state = HEAD
 
     def eof(self) -> None:
         """The server ended the connection: an end of the message only if that is what delimits it."""
-        if self._state == _BODY and isinstance(self._reader, UntilCloseReader):
-            self._state = _IDLE
+        if self._state == BODY and isinstance(self._reader, UntilCloseReader):
+            self._state = RESTING
             self.keep_alive = False
             self._sink.body_end(b"")
-        elif self._state == _BODY:
+        elif self._state == BODY:
             self._fail(ProxyError(HTTP_RESPONSE_INCOMPLETE, "the backend closed the connection within the body"))
-        elif self._state == _HEAD and self._buffer:
+        elif self._state == HEAD and self._buffer:
             self._fail(ProxyError(HTTP_RESPONSE_INCOMPLETE, "the backend closed the connection within the head"))
-        elif self._state == _HEAD:
+        elif self._state == HEAD:
             self._fail(ProxyError(CONNECTION_TERMINATED, "the backend closed the connection without an answer"))
-
-    def hold(self) -> None:
-        """Stop telling the sink anything; what arrives is kept."""
-        self._holds += 1
-
-    def release(self) -> None:
-        """Take back one `hold`; the last one goes on with what was kept."""
-        self._holds -= 1
-        if not self._holds and self._buffer and not self._running:
-            self._run()
-
-    def detach(self) -> None:
-        """Pass everything on as it is from here, through `body`."""
-        self._state = _RAW
-        if self._buffer and not self._running:
-            self._run()
-
-    def abandon(self) -> None:
-        """Forget everything; nothing more is told."""
-        self._state = _DEAD
-        self._buffer = b""
 
     @property
     def idle(self) -> bool:
         """Whether no response is due and nothing is left over."""
-        return self._state == _IDLE and not self._buffer
+        return self._state == RESTING and not self._buffer
 
     @property
     def held_back(self) -> bool:
@@ -146,48 +101,12 @@ class ResponseDecoder:
         """Whether the sink is being told of something right now."""
         return self._running
 
-    def _fail(self, error: ProxyError) -> None:
+    def _rest(self, state: int) -> bool:
+        if state == SWITCHING:
+            return False
         self.abandon()
         self.keep_alive = False
-        self._sink.malformed(error)
-
-    def _run(self) -> None:
-        self._running = True
-        try:
-            while self._buffer and not self._holds:
-                state = self._state
-                if state == _HEAD:
-                    if not self._read_head():
-                        break
-                elif state == _BODY:
-                    if not self._read_body():
-                        break
-                elif state == _RAW:
-                    data, self._buffer = self._buffer, b""
-                    self._sink.body(data)
-                elif state == _IDLE:
-                    self.abandon()
-                    self.keep_alive = False
-                    self._sink.stray()
-                else:
-                    if state == _DEAD:
-                        self._buffer = b""
-                    break
-        except ProxyError as error:
-            self._fail(error)
-        finally:
-            self._running = False
-
-    def _read_body(self) -> bool:
-        data, self._buffer = self._buffer, b""
-        reader = self._reader
-        assert reader is not None
-        rest = reader.feed(data)
-        if rest is None:
-            self._buffer = data + self._buffer
-            return False
-        if self._state != _DEAD:
-            self._buffer = rest + self._buffer if self._buffer else rest
+        self._sink.stray()
         return True
 
     def _read_head(self) -> bool:
@@ -220,19 +139,19 @@ class ResponseDecoder:
         elif head.content_length == 0:
             # The state changes before the sink is told: it may give the connection its next request.
             self._buffer = rest
-            self._state = _IDLE
+            self._state = RESTING
             self._sink.head(head, b"", True)
         elif head.content_length is not None and len(rest) >= head.content_length:
             self._buffer = rest[head.content_length :]
-            self._state = _IDLE
+            self._state = RESTING
             self._sink.head(head, rest[: head.content_length] if self._buffer else rest, True)
         else:
             self._open_body(head, chunked, rest)
         return True
 
     def _open_body(self, head: ResponseHead, chunked: bool, rest: bytes) -> None:
-        self._state = _BODY
-        sink = _Completing(self)
+        self._state = BODY
+        sink = Completing(self)
         if chunked:
             self._reader = ChunkedReader(sink, HTTP_PROTOCOL_ERROR)
             self._buffer, rest = rest, b""
@@ -251,7 +170,7 @@ class ResponseDecoder:
             if not self._may_switch or head.upgrade is None:
                 raise ProxyError(HTTP_PROTOCOL_ERROR, "the backend changed the protocol without being asked")
             # What follows is not HTTP any more; it waits for `detach`.
-            self._state = _SWITCHING
+            self._state = SWITCHING
             self.keep_alive = False
         self._sink.head(head, b"", False)
 
@@ -321,23 +240,3 @@ class ResponseDecoder:
             head.content_length = 0
         else:
             head.content_length = 0 if self._is_head or head.status == 304 else int(length)
-
-
-class _Completing:
-    """Puts the decoder to rest when the body has ended."""
-
-    __slots__ = ("_decoder", "body")
-
-    def __init__(self, decoder: ResponseDecoder) -> None:
-        self._decoder = decoder
-        self.body = decoder._sink.body
-
-    def body_end(self, trailers: bytes, rest: bytes) -> None:
-        decoder = self._decoder
-        if decoder._state == _DEAD:
-            return
-        decoder._buffer = rest + decoder._buffer
-        if decoder._state == _BODY:
-            decoder._state = _IDLE
-            decoder._reader = None
-            decoder._sink.body_end(trailers)
