@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -102,14 +103,37 @@ def test_sigterm_lets_requests_in_flight_finish(start_daemon, slow, argv):
 
 
 def test_the_drain_ends_at_its_deadline(start_daemon, slow):
-    """Who is still not done after timeouts.drain is cut, and the process ends."""
+    """Who still has no answer after timeouts.drain gets 503, the log has the exchange, and the process ends."""
     daemon = start_daemon(f'timeouts: {{drain: 500ms}}\nhosts: {{"*": {slow.backend.url}}}')
     with daemon.connect() as client:
         client.send(GET)
         assert slow.asked.acquire(timeout=10)
         daemon.signal(signal.SIGTERM)
         assert daemon.child.wait() in (0, -signal.SIGTERM)
+        response = client.response()
+        assert (response.status, response.value("connection")) == (503, "close")
+        assert b"shutting_down" in response.body
         assert client.end() in {"closed", "reset"}
+    assert [(entry["status"], entry["cause"]) for entry in daemon.access()] == [(503, "shutting_down")]
+
+
+def test_half_an_answer_is_reset_and_logged_when_the_drain_is_over(start_daemon, play):
+    """What is cut in the middle of its body must not look complete, and has its line in the log."""
+
+    def script(connection: Connection) -> None:
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        connection.rest()
+
+    daemon = start_daemon(f'timeouts: {{drain: 500ms}}\nhosts: {{"*": {play(script).url}}}')
+    with daemon.connect() as client:
+        client.send(GET)
+        until(lambda: client.socket.recv(4096, socket.MSG_PEEK).endswith(b"half"), "half the answer is here")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.child.wait() in (0, -signal.SIGTERM)
+        client.socket.recv(4096)
+        assert client.end() == "reset"
+    assert [(entry["status"], entry["cause"]) for entry in daemon.access()] == [(200, "shutting_down")]
 
 
 @pytest.mark.parametrize("argv", [by_run, by_twistd, by_twist])
@@ -125,11 +149,13 @@ def test_a_second_signal_ends_it_at_once(start_daemon, slow, argv, number):
         assert daemon.child.process.poll() is None
         daemon.signal(number)
         daemon.child.wait(5)
+        assert client.response().status == 503
         assert client.end() in {"closed", "reset"}
+    assert [(entry["status"], entry["cause"]) for entry in daemon.access()] == [(503, "shutting_down")]
 
 
 def test_a_tunnel_does_not_keep_it_from_ending(start_daemon, play):
-    """An open WebSocket is cut at the drain's deadline."""
+    """An open WebSocket is cut at the drain's deadline, and has its line in the log."""
 
     def script(connection: Connection) -> None:
         connection.head()
@@ -141,6 +167,7 @@ def test_a_tunnel_does_not_keep_it_from_ending(start_daemon, play):
         assert client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: odd/1\r\n\r\n").status == 101
         daemon.signal(signal.SIGTERM)
         assert daemon.child.wait() in (0, -signal.SIGTERM)
+    assert [(entry["status"], entry["cause"]) for entry in daemon.access()] == [(101, "shutting_down")]
 
 
 MAP = "hosts:\n  app.test: http://127.0.0.1:1\n  other.test: nowhere\n"

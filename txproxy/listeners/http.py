@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from txproxy.forwarding.exchange import Client
 from txproxy.forwarding.frontend import Frontend
+from txproxy.model.errors import ProxyError
 from txproxy.protocols.http1.server import ServerConnection, ServerSettings
 from txproxy.reactor.tcp import listen_tcp
 
@@ -49,21 +50,29 @@ class Connections:
     def gone(self, connection: ServerConnection) -> None:
         """A connection has ended."""
         self.open.discard(connection)
-        if not self.open and self._emptied is not None:
-            self._emptied()
+        self._tell_if_empty()
 
     def drain(self, emptied: Callable[[], None]) -> None:
-        """End what is idle, let the rest finish, and tell when nothing is left."""
+        """End what is idle, let the rest finish, and tell once when nothing is left."""
         self._emptied = emptied
         for connection in tuple(self.open):
             connection.close_when_idle()
-        if not self.open:
-            emptied()
+        self._tell_if_empty()
+
+    def cut(self, error: ProxyError) -> None:
+        """End what is left: requests without an answer get `error` as theirs, which may take a moment to leave."""
+        for connection in tuple(self.open):
+            connection.cut(error)
 
     def abort(self) -> None:
-        """Cut what is left."""
+        """Reset what is left, now. After `cut`: exchanges are not told."""
         for connection in tuple(self.open):
             connection.abort()
+
+    def _tell_if_empty(self) -> None:
+        if not self.open and self._emptied is not None:
+            emptied, self._emptied = self._emptied, None
+            emptied()
 
 
 class HttpFactory(ServerFactory):

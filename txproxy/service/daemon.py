@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from txproxy.config.model import Config
 from txproxy.forwarding.frontend import Frontend
 from txproxy.listeners.http import Connections, HttpFactory, bound_addresses, listen
+from txproxy.model.errors import SHUTTING_DOWN, ProxyError
 from txproxy.observability.access_log import AccessLog
 from txproxy.observability.counters import Counters
 from txproxy.observability.request_id import RequestIds
@@ -27,6 +28,9 @@ from txproxy.reactor.deadlines import Deadlines
 from txproxy.upstream.upstream import Backends
 
 from .compose import Composer
+
+# Seconds for the answers that a cut makes to leave: for the network, not for a client that does not read.
+_LAST_WORDS = 0.5
 
 
 class ProxyService(Service):
@@ -68,6 +72,7 @@ class ProxyService(Service):
         )
         self._ports: list[Any] = []
         self._flushing: Any = None
+        self._limit: Any = None
         self._stopping = False
 
     def privilegedStartService(self) -> None:
@@ -95,16 +100,16 @@ class ProxyService(Service):
             port.stopListening()
         waiting = len(self.connections.open)
         drained: Deferred[None] = Deferred()
-        limit = self._reactor.callLater(self._config.timeouts.drain, self._cut, drained)
+        self._limit = self._reactor.callLater(self._config.timeouts.drain, self._drain_is_over)
 
         def emptied() -> None:
-            if limit.active():
-                limit.cancel()
-            if not drained.called:
-                drained.callback(None)
+            if self._limit.active():
+                self._limit.cancel()
+            # Not at once: a reset leaves in the next turn, and without it half an answer may look whole.
+            self._reactor.callLater(0, drained.callback, None)
 
         self.connections.drain(emptied)
-        if not drained.called:
+        if self.connections.open:
             self.log.info(
                 "stopping: {busy} of {waiting} connections carry a request; they have {drain:g} s (timeouts.drain)",
                 busy=sum(connection.answering for connection in self.connections.open),
@@ -136,11 +141,18 @@ class ProxyService(Service):
                 hard=hard,
             )
 
-    def _cut(self, drained: Deferred[None]) -> None:
+    def _drain_is_over(self) -> None:
         self.log.warn("timeouts.drain is over: {open} connections are cut", open=len(self.connections.open))
-        self.connections.abort()
-        if not drained.called:
-            drained.callback(None)
+        self._cut("timeouts.drain is over")
+
+    def _cut(self, why: str) -> None:
+        """End all exchanges now; their last words get a moment to leave, and `emptied` follows."""
+        if not self.connections.open:
+            return  # drained already
+        if self._limit.active():
+            self._limit.cancel()
+        self._limit = self._reactor.callLater(_LAST_WORDS, self.connections.abort)
+        self.connections.cut(ProxyError(SHUTTING_DOWN, why))
 
     def _end(self, result: None) -> Deferred[None]:
         self.backends.close()
@@ -183,7 +195,7 @@ class ProxyService(Service):
 
     def _stop_now(self) -> None:
         self.log.warn("asked to stop a second time: {open} connections are cut", open=len(self.connections.open))
-        self.connections.abort()
+        self._cut("asked to stop a second time")
 
     def _reopen(self) -> None:
         if self._access_log is not None:

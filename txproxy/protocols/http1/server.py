@@ -384,6 +384,17 @@ class ServerConnection:
             transport.unregisterProducer()
             transport.abortConnection()
 
+    def cut(self, error: ProxyError) -> None:
+        """End the connection for a reason of ours: who waits gets an answer that says so, all else is reset."""
+        if self.lost:
+            return
+        self.closing = True
+        waits = self._response == _NONE
+        receiver, self.receiver = self.receiver, NOBODY
+        receiver.stream_lost(error)
+        if not (waits and self._response == _SENT):
+            self.abort()
+
     def close(self) -> None:
         """End a tunnel once what was written is out."""
         if not self.lost:
