@@ -52,7 +52,7 @@ def resource_tree(
     :raises txproxy.service.compose.ComposeError: code that it names cannot be imported.
     """
     if reactor is None:
-        from twisted.internet import reactor  # noqa: PLC0415 - importing it chooses the reactor
+        from twisted.internet import reactor  # not at the top: importing it chooses the reactor
     values = os.environ if environ is None else environ
     loaded: Loaded
     if isinstance(route_map, Mapping):
