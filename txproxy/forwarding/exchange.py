@@ -167,9 +167,10 @@ class Exchange:
             return
         self.status = head.status
         self.head_sent = True
+        if end:
+            # Written down first: behind its end the stream may be at the next request of a pipeline already.
+            self._finish(0 if self.head.method == b"HEAD" or head.status in (204, 304) else len(body))
         self.stream.send_head(head, body, end)
-        if end and not self.ended:
-            self._finish()
 
     def _edited_response(self, pipeline: Any, head: ResponseHead) -> bool:
         try:
@@ -213,9 +214,8 @@ class Exchange:
     def send_end(self, trailers: bytes = b"") -> None:
         """End the response, and with it the exchange."""
         if not self.ended:
+            self._finish()  # first, as above
             self.stream.send_end(trailers)
-            if not self.ended:
-                self._finish()
 
     def respond(self, status: int, reason: bytes, block: bytes, body: bytes = b"") -> None:
         """Send a whole response; Content-Length is added.
@@ -299,14 +299,14 @@ class Exchange:
         self._finish()
         last()
 
-    def _finish(self) -> None:
-        """The one end."""
+    def _finish(self, last: int = 0) -> None:
+        """The one end. `last` octets of the answer's body are yet to be sent with it."""
         self.ended = True
         self.body_received = self.end_received = _drop
         self.forwarded = None
         surroundings = self._surroundings
         stream = self.stream
-        received, sent = stream.received_bytes, stream.sent_bytes
+        received, sent = stream.received_bytes, stream.sent_bytes + last
         surroundings.counters.exchange_ended(self.status, self.cause, received, sent)
         pipeline = self.pipeline
         if pipeline is not None:

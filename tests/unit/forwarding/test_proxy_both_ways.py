@@ -443,6 +443,27 @@ def test_pipelined_requests_are_answered_in_turn(way: str) -> None:
 
 
 @both_ways
+def test_each_of_a_pipeline_is_written_down_by_itself(way: str) -> None:
+    """Records come in the order of the answers, each with its own octets, though the next request is there already."""
+    made = proxy(way)
+    client = made.connect()
+    client.send(
+        get(b"Content-Length: 5", target=b"/1", method=b"POST")
+        + b"hello"
+        + get(target=b"/2")
+        + get(target=b"/3", method=b"HEAD")
+        + get(target=b"/../4")
+    )
+    (backend,) = made.reactor.backends
+    backend.send(OK)
+    backend.send(ok(b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n"))
+    backend.send(ok(b"Content-Length: 99", body=b""))
+    written = [(record.target, record.bytes_received, record.bytes_sent) for record in made.records]
+    assert written[:3] == [(b"/1", 5, 2), (b"/2", 0, 3), (b"/3", 0, 0)]
+    assert [record.status for record in made.records] == [200, 200, 200, 400]
+
+
+@both_ways
 def test_a_reused_connection_that_dies_is_replaced_once(way: str) -> None:
     """A safe request whose reused connection ends without a byte is sent once more, over a new one."""
     made = proxy(way)
