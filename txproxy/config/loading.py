@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from .draft import sound_part
 from .language import RouteMap
 from .model import Config
 from .problem import Problem, Report, Where
@@ -26,10 +27,14 @@ VALUE = "<route map>"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading gave: a config, or the reasons why there is none; warnings in either case."""
+    """What loading gave: a config, or the reasons why there is none; warnings in either case.
+
+    :ivar draft: where there is no config, the routes without errors, to look for more in; None if there is nothing.
+    """
 
     config: Config | None
     problems: tuple[Problem, ...]
+    draft: Config | None = None
 
 
 def load(path: str, environ: AnyMapping[str, str]) -> Loaded:
@@ -65,11 +70,15 @@ def load_text(text: str, file: str, base: str, environ: AnyMapping[str, str]) ->
 
 
 def _loaded(root: Node, report: Report) -> Loaded:
-    config = None
+    config = draft = None
     if isinstance(root, Mapping):
-        config = resolved(RouteMap.model_validate(root, context=report), report)
+        written = RouteMap.model_validate(root, context=report)
+        config = resolved(written, report)
+        if report.failed:
+            draft = sound_part(config, written, report)
+            config = None
     elif not isinstance(root, Broken):
         example = "a route map starts with a line such as 'hosts:'"
         what = "the file is empty" if isinstance(root, Blank) else f"expected a mapping, found {described(root)}"
         report.error(root.where, f"{what}; {example}")
-    return Loaded(None if report.failed else config, report.problems())
+    return Loaded(config, report.problems(), draft)

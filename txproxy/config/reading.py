@@ -7,7 +7,7 @@ from a tree is left to pydantic as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -35,6 +35,14 @@ def report_of(info: ValidationInfo) -> Report:
     """Give the Report of this reading."""
     assert isinstance(info.context, Report), "a tree is read with its Report as the context"
     return info.context
+
+
+def _places(node: Node) -> Iterator[Where]:
+    yield node.where
+    if isinstance(node, Mapping):
+        yield from node.key_where.values()
+    for inner in node.values() if isinstance(node, Mapping) else node if isinstance(node, Sequence) else ():
+        yield from _places(inner)
 
 
 def complain(info: ValidationInfo, place: Where | Node, sentence: str) -> None:
@@ -269,6 +277,11 @@ class Written(BaseModel):
         """Give where this key's value starts; where the mapping starts, if it was left out."""
         node = self._origin.node
         return node[key].where if key in node else self.where
+
+    def places(self) -> Iterator[Where]:
+        """Give where this mapping starts, and every key and value in it, however deep."""
+        yield self.where
+        yield from _places(self._origin.node)
 
     def text(self, key: str) -> str:
         """Give this key's value as it was written, if it is one text; else an empty one."""

@@ -7,17 +7,17 @@ code that serves (`rehearsal`). Nothing that the map names is called, bound or w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from txproxy.config.loading import load
 from txproxy.config.model import Config, FilesLeaf, ResourceLeaf, RouteConfig, RouteTest, WsgiLeaf
 from txproxy.config.problem import Problem, Severity, Where
-from txproxy.forwarding.frontend import Generation
-from txproxy.routing import unreachable
+from txproxy.routing import Route, unreachable
 
 from .asking import NotAsked, asked
+from .compose import compiled
 from .explaining import Explanation, explain
 from .output import Finding, counted, one_line
 from .references import Reference, complaints
@@ -73,15 +73,17 @@ def check(file: str, environ: Mapping[str, str]) -> Checked:
     loaded = load(file, environ)
     findings = [Finding(problem) for problem in loaded.problems]
     config = loaded.config
-    if config is None:
-        return Checked(file, None, tuple(findings))
-    rehearsal = Rehearsal(config)
+    # Of a map with errors the sound routes are looked at all the same: whoever mends it wants to know all at once.
+    readable = loaded.draft if config is None else config
     sources = Sources()
-    findings += unreachable_routes(rehearsal.generation, sources)
-    findings += _missing_directories(config, sources)
-    findings += _dangling_references(config, sources)
-    failed = list(failed_tests(config, rehearsal, sources))
-    findings += failed
+    failed: list[Finding] = []
+    if readable is not None:
+        findings += unreachable_routes((compiled(route, None) for route in _routes(readable)), sources)
+        findings += _missing_directories(readable, sources)
+        findings += _dangling_references(readable, sources)
+    if config is not None:
+        failed += failed_tests(config, Rehearsal(config), sources)
+        findings += failed
     findings.sort(key=lambda finding: (finding.problem.file != file, *_place(finding.problem)))
     return Checked(file, config, tuple(findings), len(failed))
 
@@ -114,9 +116,9 @@ class Sources:
         return lines[where.line - 1] if 0 < where.line <= len(lines) else ""
 
 
-def unreachable_routes(generation: Generation, sources: Sources) -> Iterator[Finding]:
+def unreachable_routes(routes: Iterable[Route[Any]], sources: Sources) -> Iterator[Finding]:
     """Find the routes that an earlier one of their host leaves no request for; a map with one is not served."""
-    for earlier, later in unreachable(generation.table.routes):
+    for earlier, later in unreachable(routes):
         message = (
             f"the route {later.name!r} is never reached: {earlier.name!r} ({earlier.where}) takes all its requests"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.web.resource import IResource
 
@@ -36,6 +36,8 @@ from txproxy.routing.pattern import PathSet
 from txproxy.routing.table import Route, RouteTable
 from txproxy.upstream.pool import KeepAlive
 from txproxy.upstream.upstream import Backends, Upstream, UpstreamTimeouts
+
+ValueT = TypeVar("ValueT")
 
 
 class ComposeError(Exception):
@@ -87,18 +89,7 @@ class Composer:
     def _route(self, config: RouteConfig) -> Route[RouteValue]:
         leaf = self._leaf(config)
         handle = leaf.handle if isinstance(leaf, Leaf | ReverseProxyResource) else self._bridge(leaf, config).handle
-        return Route(
-            config.name,
-            config.host,
-            RouteValue(leaf, handle, _pipeline(config)),
-            paths=config.paths,
-            methods=config.methods,
-            headers=config.headers,
-            query=config.query,
-            clients=config.clients,
-            where=config.where,
-            matcher_where=config.matcher_where,
-        )
+        return compiled(config, RouteValue(leaf, handle, _pipeline(config)))
 
     def _leaf(self, config: RouteConfig) -> IResource:
         made: Callable[[Any, RouteConfig], IResource] = self._KINDS[type(config.leaf)]
@@ -190,6 +181,22 @@ class Composer:
         if kinds not in self._forwarding:
             self._forwarding[kinds] = Forwarding(kinds, self.trust)
         return self._forwarding[kinds]
+
+
+def compiled(config: RouteConfig, value: ValueT) -> Route[ValueT]:
+    """Compile what a route matches; `value` is what is found by it."""
+    return Route(
+        config.name,
+        config.host,
+        value,
+        paths=config.paths,
+        methods=config.methods,
+        headers=config.headers,
+        query=config.query,
+        clients=config.clients,
+        where=config.where,
+        matcher_where=config.matcher_where,
+    )
 
 
 def _pipeline(config: RouteConfig) -> Pipeline:

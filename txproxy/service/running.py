@@ -56,7 +56,7 @@ def make_service(config: Config, reactor: Any) -> ProxyService:
         service = ProxyService(config, reactor)
     except (ComposeError, OSError) as error:
         raise CannotRun(str(error)) from error
-    if unused := list(unreachable_routes(service.frontend.generation, Sources())):
+    if unused := list(unreachable_routes(service.frontend.generation.table.routes, Sources())):
         raise CannotRun("\n".join(finding.render() for finding in unused))
     return service
 

@@ -146,6 +146,39 @@ def test_findings_come_in_the_order_of_the_file(checked: CHECK) -> None:
     assert (found.errors, len(found.findings)) == (3, 5)
 
 
+FAULTY = """\
+lisen: x
+hosts:
+  a:
+    - {path: /x/*, proxy: http://b:1}
+    - {path: /x/y, proxy: http://b:1}
+    - {wsgi: 'nosuchmod:x', path: /w}
+    - {path: /f, files: nosuchdir}
+    - {path: '~[', files: nosuchdir}
+    - {methodss: [GET], proxy: http://b:1}
+    - {path: /z, proxy: http://b:1}
+    - {path: /x/z, proxy: nowhere}
+tests: [{request: GET http://a/x, route: nowhere}, {request: GET http://a/x, status: 404}]
+"""
+
+
+def test_a_map_with_errors_is_looked_through_all_the_same(checked: CHECK) -> None:
+    """What takes whole routes to find is told beside the other errors; a route with an error of its own has no part."""
+    found = checked(FAULTY)
+    assert [(f.problem.line, f.problem.severity, f.problem.message.partition(" ")[0]) for f in found.findings] == [
+        (1, "error", "unknown"),
+        (5, "error", "the"),
+        (6, "error", "wsgi:"),
+        (7, "warning", "files:"),
+        (8, "error", "path:"),
+        (9, "error", "unknown"),
+        (11, "error", "there"),
+        (12, "error", "route:"),
+    ]
+    assert "'a/x/y' is never reached: 'a/x/*' (" in found.findings[1].problem.message
+    assert (found.config, found.tests_failed) == (None, 0)
+
+
 def test_included_files_are_cited(checked: CHECK, tmp_path: Path) -> None:
     """A finding in an included file shows that file's line."""
     (tmp_path / "hosts.yaml").write_text("a:\n  - {name: x, proxy: http://b:1}\n  - {name: y, proxy: http://b:2}\n")
