@@ -28,7 +28,7 @@ from txproxy.model.errors import (
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
-from txproxy.reactor.transport import unsent_bytes, untaken_bytes
+from txproxy.reactor.transport import untaken_bytes
 
 from .codec_request import RequestDecoder
 from .codec_write import CHUNK_END, chunk, informational_head, response_head
@@ -489,11 +489,8 @@ class ServerConnection:
         self._response = _SENT
         self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
         self._let_go()
-        if unsent_bytes(transport):
-            self._stalled_at = untaken_bytes(transport)
-            self.settings.deadlines.arm(self, self.settings.write_timeout)
-        else:
-            self._linger_on()
+        self._stalled_at = -1  # nobody tells any more when what was written is out: we look after each pause
+        self._linger_on()
         transport.loseWriteConnection()
 
     def _end_gently(self) -> None:
@@ -540,11 +537,14 @@ class ServerConnection:
             return
         if self._stalled_at >= 0:
             untaken = untaken_bytes(self.transport)
-            if untaken < self._stalled_at:  # slow is not stalled
+            if untaken >= self._stalled_at:
+                self._lose(ProxyError(RESPONSE_WRITE_TIMEOUT, "the client took nothing for timeouts.write"))
+            elif untaken or not self._linger_until:  # slow is not stalled
                 self._stalled_at = untaken
                 self.settings.deadlines.arm(self, self.settings.write_timeout)
-                return
-            self._lose(ProxyError(RESPONSE_WRITE_TIMEOUT, "the client took nothing for timeouts.write"))
+            else:
+                self._stalled_at = -1
+                self._linger_on()
         elif self._response == _SENT:
             self._idle_too_long()
         elif self._holds:
@@ -557,7 +557,11 @@ class ServerConnection:
 
     def _idle_too_long(self) -> None:
         if self.closing:
-            self.abort()
+            self._stalled_at = untaken_bytes(self.transport) or -1
+            if self._stalled_at < 0:
+                self.abort()
+            else:  # the answer is still on its way
+                self.settings.deadlines.arm(self, self.settings.write_timeout)
         elif self._in_head:
             self.malformed(ProxyError(REQUEST_HEADER_TIMEOUT, "the head took longer than timeouts.header"))
         else:

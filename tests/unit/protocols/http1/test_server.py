@@ -261,6 +261,32 @@ def test_lingering_waits_for_a_slow_reader() -> None:
     assert served.wire.ends[1:] == ["aborted"]
 
 
+def test_lingering_ends_soon_behind_an_answer_that_left_at_once() -> None:
+    """An answer waits in the transport when the connection is ended; the time to linger is not that for writing."""
+    served = Served(write_timeout=60.0)
+    served.wire.unsent = 600
+    served.feed(b"BAD\r\n\r\n")
+    served.wire.unsent = 0
+    served.pass_time(4.5)
+    assert served.wire.ends == ["half-closed"]
+    served.pass_time(2)
+    assert (served.wire.ends, served.lost) == (["half-closed", "aborted"], 1)
+
+
+def test_lingering_goes_on_behind_a_slow_reader() -> None:
+    """Once a slow reader has taken the whole answer, it has the usual short while to close."""
+    served = Served(write_timeout=10.0)
+    served.feed(post(b"Transfer-Encoding: chunked"))
+    served.wire.unsent = 50000
+    served.respond()
+    served.pass_time(6)
+    served.wire.unsent = 0
+    served.pass_time(10)
+    assert served.wire.ends == ["half-closed"]
+    served.pass_time(6)
+    assert served.wire.ends == ["half-closed", "aborted"]
+
+
 def test_lingering_ends_with_the_client() -> None:
     """A client that has read the answer and closes is let go."""
     served = Served(echo)
