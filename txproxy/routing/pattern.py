@@ -18,6 +18,8 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 _CAPTURE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Each part of a regular expression in which "$" stands for itself, and each "$" that does not.
+_DOLLAR = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\$", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -120,12 +122,18 @@ class PathPattern:
 
 
 def compile_regex(text: str) -> re.Pattern[str]:
-    """Compile a value written as ``~regex``; in it ``.`` matches line ends too.
+    """Compile a value written as ``~regex``; in it ``.`` matches line ends too, and ``$`` only the end.
+
+    Python's own ``$`` also matches before a last line end: ``/re/12%0a`` would pass for ``^/re/[0-9]+$``.
 
     :raises ValueError: it is no regular expression.
     """
+    text = text.removeprefix("~")
     try:
-        return re.compile(text.removeprefix("~"), re.DOTALL)
+        compiled = re.compile(text, re.DOTALL)
+        if compiled.flags & re.MULTILINE:  # whoever writes (?m) knows of lines
+            return compiled
+        return re.compile(_DOLLAR.sub(lambda found: r"\Z" if found[0] == "$" else found[0], text), re.DOTALL)
     except re.error as error:
         raise ValueError(f"{text!r} is no regular expression: {error}") from error
 

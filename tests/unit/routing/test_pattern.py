@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txproxy.routing.pattern import PathPattern, PathSet
+from txproxy.routing.pattern import PathPattern, PathSet, compile_regex
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,23 @@ def test_against_a_naive_model(texts: list[str], path: str) -> None:
     expected = [naive(text, path) for text in texts]
     assert [PathPattern(text).matches(path) for text in texts] == expected
     assert PathSet(texts).matches(path) is any(expected)
+
+
+@pytest.mark.parametrize(
+    ("regex", "text", "matches"),
+    [
+        ("~^/re/[0-9]+$", "/re/12", True),
+        ("~^/re/[0-9]+$", "/re/12\n", False),
+        ("~^(/a$|/b$)", "/b", True),
+        ("~^(/a$|/b$)", "/b\n", False),
+        (r"~^/\$$", "/$", True),
+        (r"~^/\$$", "/$\n", False),
+        ("~^/[$]$", "/$", True),
+        ("~^/[]$]$", "/$", True),
+        (r"~^/[^\]$]$", "/$", False),
+        ("~(?m)^/a$", "/a\n", True),
+    ],
+)
+def test_a_dollar_is_the_end(regex: str, text: str, matches: bool) -> None:
+    """In a regular expression $ is the very end: a line end behind it does not slip through."""
+    assert (compile_regex(regex).search(text) is not None) is matches
