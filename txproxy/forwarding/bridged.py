@@ -284,8 +284,8 @@ class Channel:
     resumeProducing = pauseProducing
 
     def isSecure(self) -> bool:
-        """Whether the client came over TLS."""
-        return bool(self._exchange.client.scheme == "https")
+        """Whether the client came over TLS, after what trusted proxies say of it."""
+        return bool(self._exchange.scheme == "https")
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Give the client's address, after what trusted proxies say of it; with an empty one for a unix socket."""

@@ -80,7 +80,7 @@ class Exchange:
 
     :ivar head: the request as the client sent it; not to be changed.
     :ivar stream: the downstream Stream.
-    :ivar client: where the request comes from; `client_ip` after what trusted proxies say.
+    :ivar client: where the request comes from; `client_ip` and `scheme` after what trusted proxies say.
     :ivar route: the route that was found, or None.
     :ivar body_received, end_received: what becomes of the request's body: a leaf puts the other side's
         `send_body` and `send_end` here, so that a piece takes one call from codec to codec.
@@ -106,6 +106,7 @@ class Exchange:
         "request_id",
         "reused",
         "route",
+        "scheme",
         "seconds",
         "started",
         "status",
@@ -121,6 +122,7 @@ class Exchange:
         self.head = head
         self.client = client
         self.client_ip = client.ip
+        self.scheme = client.scheme
         self.request_id = request_id
         self.seconds = surroundings.seconds
         self.started = self.seconds()
@@ -336,7 +338,7 @@ class Exchange:
                 self.client_ip,
                 self.client.port,
                 self.client.listener,
-                self.client.scheme,
+                self.scheme,
                 head.method,
                 head.authority,
                 head.target,

@@ -125,7 +125,9 @@ class Frontend:
 
     def _believe(self, exchange: Exchange, generation: Generation) -> None:
         provenance = exchange.head.provenance
-        exchange.client_ip = generation.origin.client_address(exchange.client.ip, provenance)
+        origin, client = generation.origin, exchange.client
+        exchange.client_ip = origin.client_address(client.ip, provenance)
+        exchange.scheme = origin.client_scheme(client.scheme, exchange.client_ip, provenance)
         for name, value in provenance:
             if name == b"x-request-id":
                 exchange.request_id = self._request_ids.accept(value) or exchange.request_id

@@ -64,7 +64,7 @@ class Redirect(Leaf):
         route = exchange.route
         captures = None if route is None else route.captures(routing_path.normalize(head.target))
         host = routing_host.normalize(head.authority) if head.authority else ""
-        return self.template.expand(scheme=exchange.client.scheme, host=host, target=head.target, captures=captures)
+        return self.template.expand(scheme=exchange.scheme, host=host, target=head.target, captures=captures)
 
     def handle(self, exchange: Any) -> None:
         """Answer with the redirect."""

@@ -54,15 +54,21 @@ def nodes(values: Iterable[bytes]) -> list[bytes]:
 
     An element without exactly one, or a field that is malformed, gives an empty node: the reading ends there.
     """
-    found = []
+    return [_said(member, "for").replace(",", " ").encode("latin-1") for member in _members(values)]
+
+
+def _members(values: Iterable[bytes]) -> list[str]:
+    found: list[str] = []
     for value in values:
         text = value.decode("latin-1")
-        members = _MEMBER.findall(text) if _CHAIN.fullmatch(text) else [""]
-        for member in members:
-            named = [node for name, node in _PAIR.findall(member) if name.lower() == "for"]
-            node = _unquoted(named[0]) if len(named) == 1 else ""
-            found.append(node.replace(",", " ").encode("latin-1"))
+        found += _MEMBER.findall(text) if _CHAIN.fullmatch(text) else [""]
     return found
+
+
+def _said(member: str, wanted: str) -> str:
+    """Give what an element says under this name if it says it once, else ""."""
+    named = [value for name, value in _PAIR.findall(member) if name.lower() == wanted]
+    return _unquoted(named[0]) if len(named) == 1 else ""
 
 
 class Forwarding:
@@ -93,6 +99,23 @@ class Forwarding:
         chain = [value for name, value in provenance if name == b"x-forwarded-for"]
         chain = chain or nodes(value for name, value in provenance if name == b"forwarded")
         return self._trust.client_address(peer_ip, chain)
+
+    def client_scheme(self, scheme: str, client_ip: str, provenance: Provenance) -> str:
+        """Give the believed scheme of the client, from what a trusted one sent: X-Forwarded-Proto, else Forwarded.
+
+        :param scheme: of the connection, which it is if nothing else is said: "http" or "https".
+        :param client_ip: of `client_address`; in Forwarded its element is the one that counts.
+        """
+        said = ""
+        if values := _values(provenance, b"x-forwarded-proto"):
+            # Where every hop has added its own, the last is that of the hop before us.
+            said = values[-1].rpartition(b",")[2].strip().decode("latin-1")
+        else:
+            for member in _members(_values(provenance, b"forwarded")):
+                if node_address(_said(member, "for")) == client_ip:
+                    said = _said(member, "proto")
+        said = said.lower()
+        return said if said in {"http", "https"} else scheme
 
     def block(
         self,

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from twisted.logger import LogLevel, globalLogPublisher
+from twisted.web.resource import Resource
 
 from tests.support.wiring import Answer, Proxy, Wire
 from txproxy.forwarding.frontend import Generation, RouteValue
-from txproxy.forwarding.leaves import Leaf, Respond
+from txproxy.forwarding.leaves import Leaf, Redirect, Respond
+from txproxy.policy.rewrite import RedirectTemplate
 from txproxy.routing.table import Route, RouteTable
 
 TRUSTED = (ip_network("192.0.2.0/24"),)
@@ -22,6 +24,16 @@ class Showing(Leaf):
     def handle(self, exchange: Any) -> None:
         """Show it."""
         exchange.respond(200, b"OK", b"", f"{exchange.client_ip} {exchange.request_id}".encode())
+
+
+class Secure(Resource):
+    """An application that says which scheme it is asked with."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        """Say it."""
+        return b"https" if request.isSecure() else b"http"
 
 
 def ask(made: Proxy, *lines: str, peer: str = "192.0.2.1") -> tuple[Answer, Wire]:
@@ -52,6 +64,27 @@ def test_whose_word_is_believed(way: str, peer: str, lines: tuple[str, ...], ip:
     assert seen_ip == ip
     assert (seen_id == request_id) if request_id else (len(seen_id) == 32)
     assert (made.records[0].client, made.records[0].request_id) == (ip, seen_id)
+
+
+@pytest.mark.parametrize(
+    ("peer", "line", "scheme"),
+    [
+        ("192.0.2.1", "X-Forwarded-Proto: https", "https"),
+        ("192.0.2.1", "Forwarded: for=203.0.113.7;proto=https", "https"),
+        ("198.51.100.1", "X-Forwarded-Proto: https", "http"),
+    ],
+)
+@pytest.mark.parametrize("way", ["native", "rendered"])
+def test_the_scheme_is_the_clients(way: str, peer: str, line: str, scheme: str) -> None:
+    """Redirects, applications and the log go by the scheme that a trusted proxy tells; nobody else's word counts."""
+    routes = {"/app/*": Secure(), "/*": Redirect(RedirectTemplate("{scheme}://b.example/"))}
+    made = Proxy(routes, way, trusted=TRUSTED)
+    answer, _ = ask(made, line, peer=peer)
+    assert answer.field(b"location") == f"{scheme}://b.example/".encode()
+    client = made.connect(peer)
+    client.send(f"GET /app/ HTTP/1.1\r\nHost: a.example\r\n{line}\r\n\r\n".encode())
+    assert Answer().read(client.take()).body_so_far == scheme.encode()
+    assert [record.scheme for record in made.records] == [scheme, scheme]
 
 
 def test_a_generation_is_replaced_between_requests() -> None:

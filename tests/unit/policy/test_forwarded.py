@@ -209,6 +209,28 @@ def test_client_address(provenance: tuple, client: str) -> None:
     assert Forwarding((), TRUST).client_address(IP, provenance) == client
 
 
+@pytest.mark.parametrize(
+    ("provenance", "scheme"),
+    [
+        ((), "http"),
+        (((b"x-forwarded-proto", b"https"),), "https"),
+        (((b"x-forwarded-proto", b"HTTPS"),), "https"),
+        (((b"x-forwarded-proto", b"https, http"),), "http"),
+        (((b"x-forwarded-proto", b"http"), (b"x-forwarded-proto", b"https")), "https"),
+        (((b"x-forwarded-proto", b"javascript"),), "http"),
+        (((b"x-forwarded-proto", b""), (b"forwarded", b"for=1.1.1.1;proto=https")), "http"),
+        (((b"forwarded", b"for=1.1.1.1;proto=https"),), "https"),
+        (((b"forwarded", b'For="1.1.1.1:9";Proto="https", for=10.0.0.7;proto=http'),), "https"),
+        (((b"forwarded", b"for=6.6.6.6;proto=https, for=1.1.1.1"),), "http"),
+        (((b"forwarded", b"for=1.1.1.1;proto=https;proto=http"),), "http"),
+        (((b"forwarded", b'for=1.1.1.1;proto="https'),), "http"),
+    ],
+)
+def test_client_scheme(provenance: tuple, scheme: str) -> None:
+    """X-Forwarded-Proto tells the scheme and, where there is none, the client's element of Forwarded does."""
+    assert Forwarding((), TRUST).client_scheme("http", "1.1.1.1", provenance) == scheme
+
+
 def test_client_address_of_an_untrusted_client() -> None:
     """An untrusted client is the address it comes from."""
     assert Forwarding((), TRUST).client_address("192.0.2.1", SPOOFED) == "192.0.2.1"
