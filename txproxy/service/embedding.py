@@ -20,6 +20,7 @@ from txproxy.observability.request_id import RequestIds
 from txproxy.reactor.deadlines import Deadlines
 from txproxy.upstream.upstream import Backends
 
+from .checking import Sources, unreachable_routes
 from .compose import Composer
 
 
@@ -48,7 +49,7 @@ def resource_tree(
     :param reactor: None: the one that is installed.
     :param access_log: takes the record of each request, if given.
     :param environ: what `${NAME}` is taken from; None: the process's environment.
-    :raises RouteMapError: the route map has errors.
+    :raises RouteMapError: the route map has errors, or a route that is never reached.
     :raises txproxy.service.compose.ComposeError: code that it names cannot be imported.
     """
     if reactor is None:
@@ -63,9 +64,12 @@ def resource_tree(
         raise RouteMapError(loaded.problems)
     deadlines = Deadlines(reactor, on_demand=True)
     composer = Composer(loaded.config, reactor, deadlines, Backends(reactor, deadlines))
+    generation = composer.generation()
+    if unused := tuple(unreachable_routes(generation.table.routes, Sources())):
+        raise RouteMapError(tuple(finding.problem for finding in unused))
     frontend = Frontend(
         reactor,
-        composer.generation(),
+        generation,
         Counters(),
         access_log,
         RequestIds(os.urandom),

@@ -40,6 +40,13 @@ def test_a_wrong_map_raises_with_all_its_problems(tmp_path: Path) -> None:
     assert f"{file}:1:" in str(caught.value)
 
 
+def test_a_route_that_is_never_reached_raises_too() -> None:
+    """What the daemon does not serve is not embedded either."""
+    routes = [{"path": "/*", "proxy": "http://b:1"}, {"path": "/x", "proxy": "http://b:1"}]
+    with pytest.raises(RouteMapError, match="'a/x' is never reached"):
+        txproxy.resource_tree({"hosts": {"a": routes}}, Clock())
+
+
 def test_nothing_runs_before_a_connection_needs_it() -> None:
     """Making a tree leaves no timer behind."""
     clock = Clock()
