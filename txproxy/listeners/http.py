@@ -155,7 +155,10 @@ def _remove_stale_socket(path: str) -> None:
 
 
 def bound_addresses(ports: list[Any]) -> Iterator[str]:
-    """Name what these IListeningPorts listen on, for the log."""
+    """Name what these IListeningPorts listen on, as a route map does."""
     for port in ports:
         at = port.getHost()
-        yield str(at.name) if isinstance(at, UNIXAddress) else f"{at.host}:{at.port}"
+        if isinstance(at, UNIXAddress):
+            yield f"http+unix:{os.fsdecode(at.name or '')}"
+        else:
+            yield f"http://[{at.host}]:{at.port}" if ":" in at.host else f"http://{at.host}:{at.port}"

@@ -41,7 +41,7 @@ def serving(child: subprocess.Popen[str]) -> int:
     """Read the log until it says where it serves; give the port."""
     assert child.stderr is not None
     for line in child.stderr:
-        if found := re.search(r"serving .* on 127\.0\.0\.1:([0-9]+)", line):
+        if found := re.search(r"serving .* on http://127\.0\.0\.1:([0-9]+)", line):
             return int(found[1])
     raise AssertionError(f"ended with {child.wait()} before it served")
 
