@@ -161,6 +161,11 @@ class Channel:
         self._held = False
         self._remaining: int | None = None
 
+    @property
+    def request_id(self) -> str:
+        """The exchange's, for pages that show it."""
+        return str(self._exchange.request_id)
+
     # The response.
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:

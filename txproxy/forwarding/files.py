@@ -18,6 +18,10 @@ from twisted.python.filepath import InsecurePath
 from twisted.web import http, static
 from twisted.web.resource import IResource, Resource
 
+from txproxy.model import fields
+from txproxy.model.errors import DESTINATION_NOT_FOUND, ProxyError
+
+from .error_page import error_page
 from .reasons import reason_phrase
 
 INDEX = ("index.html", "index.htm")
@@ -48,6 +52,23 @@ class _Page(Resource):
         return self._body
 
 
+class _NotFound(Resource):
+    """The house's error page for what is not there, whatever the method."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        """Give the page, in the form that the client likes best."""
+        accept = request.requestHeaders.getRawHeaders(b"Accept")
+        error = ProxyError(DESTINATION_NOT_FOUND, "there is no such file")
+        request_id = getattr(request.channel, "request_id", "")
+        head, body = error_page(error, request_id, b", ".join(accept) if accept else None)
+        request.setResponseCode(head.status, head.reason)
+        for name, value in fields.items(head.block):
+            request.setHeader(name, value)
+        return body
+
+
 # The stock class is typed in places only.
 _File: Any = static.File
 
@@ -61,7 +82,7 @@ class Files(_File):  # type: ignore[misc]
 
     #: at ``path: /robots.txt`` it is still the directory that has the file (see `mount`)
     keeps_last_segment = True
-    childNotFound = _Page(http.NOT_FOUND)
+    childNotFound = _NotFound()  # type: ignore[no-untyped-call]
     forbidden = _Page(http.FORBIDDEN)
     indexNames: Sequence[str] = INDEX
     # A compressed file is a file of its own: as an encoding, browsers would unpack what people download.

@@ -272,3 +272,13 @@ def test_below_a_stock_site(root: Path) -> None:
     assert ask(made, "/up/secret.txt")[0].status == 404
     assert ask(made, "/a%00")[0].status == 404
     assert ask(made, "/empty/")[0].status == 404
+
+
+@both_ways
+def test_what_is_not_there_is_said_as_everywhere(root: Path, way: str) -> None:
+    """A missing file gets the house's error page: cause, request id, and JSON for those who want it."""
+    made = Proxy({"/f/*": Files(str(root))}, way)
+    answer, _ = ask(made, "/f/gone", "Accept: application/json")
+    assert (answer.status, answer.field(b"content-type")) == (404, b"application/json")
+    assert answer.field(b"proxy-status") == b"txproxy; error=destination_not_found"
+    assert made.records[-1].request_id.encode() in answer.body_so_far
