@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txproxy.model.errors import HTTP_REQUEST_ERROR, ProxyError
-from txproxy.policy.segments import join, resolve
+from txproxy.policy.segments import MOST_SEGMENTS, join, resolve
 
 ESCAPED = [f"%{number:02X}" for number in range(1, 256)]
 PIECES = st.sampled_from(
@@ -78,3 +78,11 @@ def test_segments_hold_the_octets_as_sent(path: bytes) -> None:
         return
     if not re.search(rb"(?i)(?:/|\\|%2f|%5c)(?:\.|%2e)+(?=/|\\|%2f|%5c|\Z)", path):
         assert b"".join(segment.separator + segment.raw for segment in segments) == path
+
+
+@pytest.mark.parametrize("separator", [b"/", b"\\", b"%2f"])
+def test_a_path_of_separators_is_refused_before_it_is_read(separator: bytes) -> None:
+    """So many segments are read and one more is not: what a target costs is bounded."""
+    assert len(resolve(b"/" + separator * (MOST_SEGMENTS - 1))) == MOST_SEGMENTS
+    with pytest.raises(ProxyError, match="segments"):
+        resolve(b"/" + separator * MOST_SEGMENTS)
