@@ -70,6 +70,8 @@ def error_page(
     ]
     if error.status == 503:  # RFC 9110, section 15.6.4
         pairs.append((b"Retry-After", b"%d" % RETRY_AFTER))
+    if error.status == 405:  # RFC 9110, section 15.5.6: MUST; what is refused by us is TRACE, for any resource
+        pairs.append((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
     if method == b"HEAD":
         body = b""
     return ResponseHead(error.status, reason_phrase(error.status), fields.from_items(pairs), len(body)), body

@@ -271,3 +271,9 @@ def test_every_status_has_a_phrase() -> None:
     for status in range(100, 600):
         assert reason_phrase(status).decode("ascii").isprintable()
         assert reason_phrase(status)
+
+
+def test_a_method_that_is_refused_is_told_the_others() -> None:
+    """A 405 carries Allow (RFC 9110, section 15.5.6)."""
+    head, _ = error_page(ProxyError(HTTP_REQUEST_ERROR, "no", status=405), "id")
+    assert b"TRACE" not in (head.field(b"allow") or b"TRACE")
