@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 from txproxy.model import fields
 from txproxy.model.errors import (
     CONNECTION_TERMINATED,
-    HTTP_RESPONSE_INCOMPLETE,
     PROXY_INTERNAL_ERROR,
     REQUEST_BODY_TOO_LARGE,
     ProxyError,
@@ -258,8 +257,3 @@ def body_too_large(limit: int) -> ProxyError:
     """Make the error for a body over the route's limit."""
     hint = f"The limit is {limit} bytes: max_body of the route, or limits.body of the route map."
     return ProxyError(REQUEST_BODY_TOO_LARGE, f"the request's body is longer than {limit} bytes", hint=hint)
-
-
-def incomplete(detail: str) -> ProxyError:
-    """Make the error for an answer that ended early."""
-    return ProxyError(HTTP_RESPONSE_INCOMPLETE, detail)

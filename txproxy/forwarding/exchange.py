@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from txproxy.middleware.pipeline import Pipeline
 from txproxy.model import fields
-from txproxy.model.errors import CLIENT_DISCONNECTED, PROXY_INTERNAL_ERROR, ProxyError
+from txproxy.model.errors import PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.observability.record import Record
 
@@ -131,7 +131,7 @@ class Exchange:
         self.route: Any = None
         self.pipeline: Any = None
         #: what a leaf that forwards keeps here (`Upstreamed`)
-        self.forwarded: Any = None
+        self.forwarded: Upstreamed | None = None
         self.upstream = ""
         self.backend = ""
         self.attempts = 0
@@ -359,11 +359,6 @@ class Exchange:
                 referer,
             )
         )
-
-
-def client_gone(detail: str) -> ProxyError:
-    """Make the error of a client that went away."""
-    return ProxyError(CLIENT_DISCONNECTED, detail)
 
 
 def internal_error(detail: str) -> ProxyError:

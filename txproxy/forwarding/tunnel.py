@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 class _Way:
     """One direction: the Receiver of the Stream it comes from."""
 
-    __slots__ = ("_from", "_lost_as", "_to", "_tunnel")
+    __slots__ = ("_to", "_tunnel")
 
-    def __init__(self, tunnel: Tunnel, source: Any, to: Any) -> None:
+    def __init__(self, tunnel: Tunnel, to: Any) -> None:
         self._tunnel = tunnel
-        self._from = source
         self._to = to
 
     def head_received(self, head: Any, body: bytes, end: bool) -> None:
@@ -84,8 +83,8 @@ class Tunnel:
         """Let bytes flow; those that came with the heads go first."""
         downstream, upstream = self._exchange.stream, self._upstream
         self.moved()
-        downstream.receiver = _Way(self, downstream, upstream)
-        upstream.receiver = _Way(self, upstream, downstream)
+        downstream.receiver = _Way(self, upstream)
+        upstream.receiver = _Way(self, downstream)
         upstream.detach()
         if not self._over:
             downstream.detach()

@@ -40,8 +40,3 @@ def _kept_by_the_kernel(transport: Any) -> int:
         return int(struct.unpack("i", fcntl.ioctl(fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
     except (OSError, ValueError):
         return 0  # closed already, or not a socket of a kind that tells
-
-
-def is_reading(transport: Any) -> bool:
-    """Whether the transport takes bytes from the socket at the moment."""
-    return not getattr(transport, "paused", False)
