@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from timeit import Timer
 
-_MODULES = ("request_head", "response_head", "routing", "access_log")
+_MODULES = ("request_head", "response_head", "routing", "access_log", "exchange")
 _REPEAT = 7
 _SECONDS = 0.05
 
