@@ -18,7 +18,7 @@ from functools import lru_cache
 _LINE = re.compile(rb"\r\n([^:]*+):[ \t]*+([^\r]*+)")
 # RFC 9110, sections 5.1 and 5.6.2: a name is a token. Section 5.5: values hold no control but HTAB.
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
-_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*+")
+_VALUE = re.compile(rb"[\t -~\x80-\xff]*+")
 
 
 def items(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -71,6 +71,12 @@ def remover(names: Iterable[bytes]) -> re.Pattern[bytes]:
     """Compile a pattern whose `sub(b"", block)` removes all fields of these names, in any case."""
     names = list(names)
     return re.compile(rb"\r\n" + _first_letters(names) + b"(?:" + _alternation(names) + rb"):[^\r]*+")
+
+
+def other_than(names: Iterable[bytes]) -> bytes:
+    """Give the piece of a pattern that holds only in front of a field line of another name than these."""
+    names = list(names)
+    return b"(?!" + _first_letters(names) + b"(?:" + _alternation(names) + b"):)"
 
 
 @lru_cache(maxsize=1024)

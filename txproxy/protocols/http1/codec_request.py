@@ -17,6 +17,7 @@ from .codec_body import ChunkedReader, LengthReader
 from .codec_decoder import BODY, HEAD, RESTING, Completing, Decoder
 from .codec_grammar import (
     CONTENT_LENGTH,
+    FRAMING,
     HOP_BY_HOP,
     HOST,
     PROVENANCE,
@@ -27,6 +28,7 @@ from .codec_grammar import (
     nominated,
     too_large,
     too_many,
+    usual_request_head,
 )
 
 
@@ -52,13 +54,10 @@ class RequestSink(Protocol):
         """Not HTTP/1, or not HTTP/1 that is accepted here. Nothing follows."""
 
 
-_FRAMING = (b"host", b"content-length", b"expect")
-_special = fields.finder((*_FRAMING, *HOP_BY_HOP, *PROVENANCE))
+_special = fields.finder((*FRAMING, *HOP_BY_HOP, *PROVENANCE))
 _drop = fields.remover((*HOP_BY_HOP, *PROVENANCE, b"expect"))
-_NO_DROP = frozenset(_FRAMING) - {b"expect"}
+_NO_DROP = frozenset(FRAMING) - {b"expect"}
 _PROVENANCE = frozenset(PROVENANCE)
-_KEEP_ALIVE = (b"Connection", b"keep-alive")
-_KEEP_ALIVE_LINE = b"\r\nConnection: keep-alive"
 
 # What a client may send ahead while its request is being answered; Twisted keeps as much.
 READ_AHEAD = 16 * 1024
@@ -72,7 +71,7 @@ class RequestDecoder(Decoder):
     :param header_fields: the most field lines of a head.
     """
 
-    __slots__ = ("_judged", "header_bytes", "header_fields")
+    __slots__ = ("_judged", "_usual", "header_bytes", "header_fields")
     _sink: RequestSink
 
     def __init__(self, sink: RequestSink, header_bytes: int, header_fields: int) -> None:
@@ -81,6 +80,30 @@ class RequestDecoder(Decoder):
         self.header_fields = header_fields
         #: of an incomplete head: where its first incomplete line begins, and how many are before it
         self._judged = (0, 0)
+        self._usual = usual_request_head(header_fields).fullmatch
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came; the sink is told what they mean before this returns."""
+        # A usual head, whole and alone in its piece, takes a fraction of the general way.
+        if self._state == HEAD and not self._buffer and not self._holds and not self._running:
+            match = self._usual(data)
+            if match is not None and len(data) <= self.header_bytes:
+                method, target, block, host, connection, more = match.groups()
+                self.keep_alive = connection != b"close"
+                self._state = RESTING
+                self._running = True
+                try:
+                    self._sink.head(RequestHead(method, target, host, block + more if more else block), True)
+                except ProxyError as error:
+                    self._fail(error)
+                finally:
+                    self._running = False
+                if self._buffer:
+                    self._run()  # type: ignore[unreachable]  # fed meanwhile
+                return
+        self._buffer = self._buffer + data if self._buffer else data
+        if not self._running:
+            self._run()
 
     def next_message(self) -> None:
         """Go on to the next request, after `head(end=True)` or `body_end`."""
@@ -134,7 +157,10 @@ class RequestDecoder(Decoder):
         if judged:
             self._judged = (0, 0)
         self._buffer = data[end:]
-        head, chunked = self._interpret(method, target, minor == b"1", block)
+        if b"_" in block:
+            block = UNDERSCORED.sub(b"", block)
+        head = RequestHead(method, target, b"", block, version=11 if minor == b"1" else 10)
+        chunked = self._interpret(head)
         if head.content_length == 0:
             self._state = RESTING
             self._reader = None
@@ -150,29 +176,12 @@ class RequestDecoder(Decoder):
             self._sink.head(head, False)
         return True
 
-    def _interpret(self, method: bytes, target: bytes, is_11: bool, block: bytes) -> tuple[RequestHead, bool]:
-        if b"_" in block:
-            block = UNDERSCORED.sub(b"", block)
-        found = _special.findall(block)
-        head = RequestHead(method, target, b"", block, version=11 if is_11 else 10)
-        # Two shapes make up nearly all requests without a body; they take a fraction of the general way.
-        if is_11 and found and found[0][0] == b"Host":
-            if len(found) == 2 and found[1] == _KEEP_ALIVE:
-                head.block = block.replace(_KEEP_ALIVE_LINE, b"", 1)
-                plain = len(head.block) != len(block)
-            else:
-                plain = len(found) == 1
-            if plain:
-                _read_host_and_target(head, found[0][1].rstrip(b" \t"))
-                self.keep_alive = True
-                return head, False
-        return head, self._interpret_special(head, found)
-
-    def _interpret_special(self, head: RequestHead, found: list[tuple[bytes, bytes]]) -> bool:
+    def _interpret(self, head: RequestHead) -> bool:
+        """Settle what the special fields mean; give whether the body is chunked."""
         seen: dict[bytes, bytes] = {}
         provenance: list[tuple[bytes, bytes]] = []
         drop = False
-        for name, value in found:
+        for name, value in _special.findall(head.block):
             lower = name.lower()
             value = value.rstrip(b" \t")
             if lower in _PROVENANCE:
@@ -182,7 +191,7 @@ class RequestDecoder(Decoder):
             drop = drop or lower not in _NO_DROP
             if lower not in seen:
                 seen[lower] = value
-            elif lower in _FRAMING or lower == b"transfer-encoding":
+            elif lower in FRAMING or lower == b"transfer-encoding":
                 raise ProxyError(HTTP_REQUEST_ERROR, f"more than one {lower.decode()} field")
             else:
                 seen[lower] += b"," + value

@@ -20,7 +20,15 @@ from txproxy.model.head import ResponseHead
 
 from .codec_body import ChunkedReader, LengthReader, UntilCloseReader
 from .codec_decoder import BODY, HEAD, RESTING, SWITCHING, Completing, Decoder
-from .codec_grammar import CONTENT_LENGTH, HOP_BY_HOP, RESPONSE_HEAD, mend_response_head, nominated, response_head_error
+from .codec_grammar import (
+    CONTENT_LENGTH,
+    HOP_BY_HOP,
+    RESPONSE_HEAD,
+    USUAL_RESPONSE_HEAD,
+    mend_response_head,
+    nominated,
+    response_head_error,
+)
 
 # What backends set in cookies and policies is theirs to decide; this bounds only what we keep.
 # nginx takes 4 to 8 KiB by default, Envoy 60 KiB, Node 16 KiB.
@@ -49,9 +57,7 @@ class ResponseSink(Protocol):
 _special = fields.finder((b"content-length", *HOP_BY_HOP))
 _drop = fields.remover(HOP_BY_HOP)
 _without_length = fields.remover((b"content-length",))
-
-_KEEP_ALIVE = (b"Connection", b"keep-alive")
-_KEEP_ALIVE_LINE = b"\r\nConnection: keep-alive"
+_usual = USUAL_RESPONSE_HEAD.match
 
 
 class ResponseDecoder(Decoder):
@@ -66,6 +72,34 @@ class ResponseDecoder(Decoder):
         self._scanned = 0
         self._is_head = False
         self._may_switch = False
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came; the sink is told what they mean before this returns."""
+        # A usual head whose body is there as well takes a fraction of the general way.
+        if self._state == HEAD and not (self._buffer or self._holds or self._running or self._is_head):
+            match = _usual(data)
+            if match is not None:
+                status, reason, block, length, more = match.groups()
+                end = match.end()
+                body = data[end:]
+                size = int(length)
+                if len(body) == size and end <= MAX_RESPONSE_HEAD:
+                    self.keep_alive = True
+                    self._state = RESTING
+                    head = ResponseHead(int(status), reason or b"", block + more if more else block, size)
+                    self._running = True
+                    try:
+                        self._sink.head(head, body, True)
+                    except ProxyError as error:
+                        self._fail(error)
+                    finally:
+                        self._running = False
+                    if self._buffer:
+                        self._run()  # type: ignore[unreachable]  # fed meanwhile
+                    return
+        self._buffer = self._buffer + data if self._buffer else data
+        if not self._running:
+            self._run()
 
     def expect(self, is_head: bool, may_switch: bool) -> None:
         """Expect the response to a request: of HEAD (it has no body), of one that offered an upgrade."""
@@ -176,21 +210,8 @@ class ResponseDecoder(Decoder):
 
     def _interpret(self, head: ResponseHead, is_11: bool) -> bool:
         """Settle framing (RFC 9112, section 6.3) and persistence (section 9.3); give whether it is chunked."""
-        block = head.block
-        found = _special.findall(block)
-        # The usual shape takes a fraction of the general way.
-        if is_11 and found and found[0][0] == b"Content-Length":
-            if len(found) == 2 and found[1] == _KEEP_ALIVE:
-                head.block = block.replace(_KEEP_ALIVE_LINE, b"", 1)
-                plain = len(head.block) != len(block)
-            else:
-                plain = len(found) == 1
-            if plain and b"," not in found[0][1]:
-                self.keep_alive = True
-                self._set_length(head, found[0][1].rstrip(b" \t"))
-                return False
         seen: dict[bytes, bytes] = {}
-        for name, value in found:
+        for name, value in _special.findall(head.block):
             lower = name.lower()
             seen[lower] = seen[lower] + b"," + value.rstrip(b" \t") if lower in seen else value.rstrip(b" \t")
         options = fields.list_members(seen[b"connection"]) if b"connection" in seen else []
