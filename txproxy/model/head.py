@@ -47,7 +47,6 @@ class RequestHead:
         authority: bytes,
         block: bytes,
         content_length: int | None = 0,
-        *,
         version: int = 11,
         upgrade: bytes | None = None,
         expects_continue: bool = False,

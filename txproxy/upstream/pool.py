@@ -19,6 +19,8 @@ from txproxy.reactor.tcp import Turn
 
 from .dial import Address, Dial
 
+_NEVER = float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
@@ -64,7 +66,7 @@ class Pool:
         if not self._idle:
             return None
         connection = self._idle.pop()
-        connection.deadline = float("inf")
+        connection.deadline = _NEVER
         self.in_use += 1
         return connection
 

@@ -29,6 +29,7 @@ from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
 from .nobody import NOBODY
 
+_NEVER = float("inf")
 # What was written to a backend may take this long to leave once the connection is to end.
 CLOSE_SECONDS = 30.0
 
@@ -85,7 +86,7 @@ class ClientConnection:
         self.dataReceived = self._decoder.feed
         self.receiver: Receiver[ResponseHead] = NOBODY
         self.transport: Any = None
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self.deadline_slot = 0
         self.requests = 0
         self.lost = False
@@ -175,7 +176,14 @@ class ClientConnection:
         if head.status >= 200:
             self._head_seen = True
             if end:
-                self._end_response().head_received(head, body, True)
+                # `_end_response` without its frames, where nothing stands in the way of a next request.
+                if self._request_sent and self._decoder.reusable and not (self._spoiled or self._holds or self.lost):
+                    receiver, self.receiver = self.receiver, NOBODY
+                    self._response_done = True
+                    self._on_idle(self)
+                else:
+                    receiver = self._end_response()
+                receiver.head_received(head, body, True)
                 return
             self._touch()
         elif head.status == 101 and not self._request_sent:
@@ -221,7 +229,7 @@ class ClientConnection:
         if self.response_timeout is not None:
             self._deadlines.arm(self, self.response_timeout)
         else:
-            self.deadline = float("inf")
+            self.deadline = _NEVER
         wire = request_head(head)
         if body:
             wire += chunk(body) if self._chunked else body
@@ -287,7 +295,7 @@ class ClientConnection:
         """Become a tunnel (after a 101)."""
         self._tunnel = True
         self._request_sent = self._chunked = False  # from here on it has neither end nor framing
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self._decoder.detach()
 
     def close(self) -> None:
@@ -322,7 +330,7 @@ class ClientConnection:
         """
         receiver, self.receiver = self.receiver, NOBODY
         self._response_done = True
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self._give_back()
         return receiver
 
@@ -345,7 +353,7 @@ class ClientConnection:
             return
         limit = self.idle_timeout if self._head_seen else self.response_timeout
         if limit is None:
-            self.deadline = float("inf")
+            self.deadline = _NEVER
         else:
             self._deadlines.arm(self, limit)
 

@@ -109,7 +109,8 @@ class RequestDecoder(Decoder):
         """Go on to the next request, after `head(end=True)` or `body_end`."""
         if self._state == RESTING:
             self._state = HEAD
-            self._go_on()
+            if self._buffer and not self._running:
+                self._run()
 
     @property
     def between_messages(self) -> bool:

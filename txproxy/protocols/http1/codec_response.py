@@ -126,6 +126,11 @@ class ResponseDecoder(Decoder):
         return self._state == RESTING and not self._buffer
 
     @property
+    def reusable(self) -> bool:
+        """Whether the connection may carry another request: it is idle, and the last head said that it stays."""
+        return self.keep_alive and self._state == RESTING and not self._buffer
+
+    @property
     def held_back(self) -> bool:
         """Whether bytes wait for a release."""
         return bool(self._buffer)

@@ -6,6 +6,7 @@ connection. Field values were checked when they came in; nothing is checked agai
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -22,6 +23,11 @@ def _status_line(status: int, reason: bytes) -> bytes:
     return b"HTTP/1.1 %d %b" % (status, reason)
 
 
+@lru_cache(maxsize=2)
+def _date_line(second: int) -> bytes:
+    return b"\r\nDate: " + formatdate(second, usegmt=True).encode()
+
+
 def chunk(data: bytes) -> bytes:
     """Frame a piece of a chunked body (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
@@ -36,7 +42,13 @@ def informational_head(head: ResponseHead) -> bytes:
 
 
 def response_head(
-    head: ResponseHead, version: int, close: bool, chunked: bool, content_length: int | None, now: float | None = None
+    head: ResponseHead,
+    version: int,
+    close: bool,
+    chunked: bool,
+    content_length: int | None,
+    now: float | None = None,
+    body: bytes = b"",
 ) -> bytes:
     """Write a final response's head for a client of this version.
 
@@ -44,6 +56,7 @@ def response_head(
     :param chunked: the body will be sent chunked.
     :param content_length: to be added, where the block has none.
     :param now: POSIX time for Date where the backend sent none (RFC 9110, section 6.6.1: MUST), None: the clock's.
+    :param body: what follows at once, framed.
     """
     block = head.block
     extra = b""
@@ -58,8 +71,8 @@ def response_head(
     elif version < 11:
         extra += b"\r\nConnection: keep-alive"
     if b"\r\nDate:" not in block and not _date.search(block):
-        extra += b"\r\nDate: " + formatdate(now, usegmt=True).encode()
-    return b"".join((_status_line(head.status, head.reason), block, extra, b"\r\n\r\n"))
+        extra += _date_line(int(time.time() if now is None else now))
+    return b"".join((_status_line(head.status, head.reason), block, extra, b"\r\n\r\n", body))
 
 
 def request_head(head: RequestHead) -> bytes:

@@ -59,6 +59,7 @@ class ServerSettings:
     draining: bool = False
 
 
+_NEVER = float("inf")
 # What the response of the current request has come to.
 _NONE, _BODY, _CHUNKED, _SENT, _TUNNEL = range(5)
 
@@ -122,7 +123,7 @@ class ServerConnection:
         self.dataReceived = self._decoder.feed
         self.receiver: Receiver[RequestHead] = NOBODY
         self.transport: Any = None
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self.deadline_slot = 0
         self.requests = 0
         #: octets of the current request's body and of its response's body
@@ -207,14 +208,10 @@ class ServerConnection:
         self._response = _NONE
         self.waits_for_continue = head.expects_continue
         settings = self.settings
-        self.closing = (
-            self.closing
-            or not self._decoder.keep_alive
-            or settings.draining
-            or self.requests >= settings.requests_per_connection
-        )
+        if not self._decoder.keep_alive or settings.draining or self.requests >= settings.requests_per_connection:
+            self.closing = True
         if end:
-            self.deadline = float("inf")
+            self.deadline = _NEVER
         else:
             settings.deadlines.arm(self, settings.body_timeout)
         self._on_request(self, head, end)
@@ -233,7 +230,7 @@ class ServerConnection:
     def body_end(self, trailers: bytes) -> None:
         """The request is complete."""
         if self._stalled_at < 0:
-            self.deadline = float("inf")
+            self.deadline = _NEVER
         if self._response == _SENT:
             self._both_complete()
         else:
@@ -253,7 +250,7 @@ class ServerConnection:
     def malformed(self, error: ProxyError) -> None:
         """What the client sent is not HTTP."""
         self.closing = True
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         if self._linger_until:
             self._close()  # the answer is out, only the rest of the request's body was broken
         elif self.receiver is not NOBODY:
@@ -275,7 +272,8 @@ class ServerConnection:
             if self._version >= 11:
                 self.transport.write(informational_head(head))
             return
-        if not self._decoder.complete and not self.closing:
+        complete = self._decoder.complete
+        if not complete and not self.closing:
             self.closing = self._cannot_stay_open(end)
         bodiless = self._is_head = self._is_head or head.status in (204, 304)
         length: int | None = 0 if bodiless else head.content_length
@@ -285,7 +283,6 @@ class ServerConnection:
         if length is None and not chunked:
             self.closing = True
         add_length = length if end and head.content_length is None and not bodiless else None
-        wire = response_head(head, self._version, self.closing, chunked, add_length)
         self._response = _CHUNKED if chunked else _BODY
         if bodiless:
             body = b""
@@ -294,9 +291,14 @@ class ServerConnection:
             self._too_long()
             return
         self.sent_bytes = len(body)
-        self.transport.write(wire + (chunk(body) if chunked else body) if body else wire)
+        framed = chunk(body) if chunked and body else body
+        self.transport.write(response_head(head, self._version, self.closing, chunked, add_length, None, framed))
         if end:
-            self.send_end()
+            if complete and not chunked and not self._remaining:
+                self._response = _SENT
+                self._both_complete()
+            else:
+                self.send_end()
 
     def send_body(self, data: bytes) -> None:
         """Send a piece of the response's body."""
@@ -366,7 +368,7 @@ class ServerConnection:
     def detach(self) -> None:
         """Become a tunnel: after a 101 was sent as an ordinary head."""
         self._response = _TUNNEL
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self._decoder.detach()
         self.release("read-ahead")
 
@@ -523,11 +525,11 @@ class ServerConnection:
         if self._stalled_at >= 0 and self._response != _TUNNEL:
             return  # the deadline for writing stands
         if self._response == _TUNNEL or self.lost:
-            self.deadline = float("inf")
+            self.deadline = _NEVER
         elif self._response == _SENT:
             settings.deadlines.arm(self, settings.keepalive_timeout)
         elif self._decoder.complete:
-            self.deadline = float("inf")
+            self.deadline = _NEVER
         else:
             settings.deadlines.arm(self, settings.body_timeout)
 
