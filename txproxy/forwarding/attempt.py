@@ -6,6 +6,7 @@ never where it could take effect twice (`policy.retry`), never more than `MAX_AT
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -65,7 +66,6 @@ class Attempt:
         self._body_left = 0
         self.connection: Any = None
         self.backend: Any = None
-        self.body_received = exchange.stream.send_body
 
     def begin(self, backend: Backend) -> None:
         """Send to this backend, or connect to it first."""
@@ -174,10 +174,12 @@ class Attempt:
         exchange.first_byte_time = exchange.seconds() - exchange.started
         if exchange.pipeline.on_response_body and head.content_length != 0:
             # Nobody knows what the filters will make of it.
-            self.body_received = self._filtered_response
+            self.body_received: Callable[[bytes], None] = self._filtered_response
             head.block = fields.without(head.block, b"content-length")
             head.content_length = None
             body = exchange.filter_response_body(body) if body else body
+        elif not end:
+            self.body_received = exchange.stream.send_body
         if end:
             self._leave()
         exchange.send_head(head, body, end)

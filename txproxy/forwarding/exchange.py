@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from txproxy.middleware.pipeline import Pipeline
+from txproxy.middleware.pipeline import EMPTY, Pipeline
 from txproxy.model import fields
 from txproxy.model.errors import PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
-from txproxy.observability.record import Record
+from txproxy.observability.record import record_of
 
 from .error_page import error_page
 
@@ -27,9 +27,10 @@ class Client:
     :ivar local_port: the port it came to, 0 on a unix socket.
     :ivar scheme: "http" or "https".
     :ivar listener: the listener's address as the route map has it.
+    :ivar origin: what a leaf has told a backend of this client, for its next request: whatever the leaf likes.
     """
 
-    __slots__ = ("ip", "listener", "local_port", "port", "scheme", "trusted")
+    __slots__ = ("ip", "listener", "local_port", "origin", "port", "scheme", "trusted")
 
     def __init__(self, ip: str, port: int, local_port: int, scheme: str, listener: str, trusted: bool) -> None:
         self.ip = ip
@@ -38,6 +39,7 @@ class Client:
         self.scheme = scheme
         self.listener = listener
         self.trusted = trusted
+        self.origin: Any = None
 
     def __repr__(self) -> str:
         return f"{self.ip or 'unix'}:{self.port}"
@@ -66,9 +68,6 @@ class Upstreamed(Protocol):
 
     def release(self, reason: str) -> None:
         """Withdraw a reason."""
-
-
-_for_the_log = fields.finder((b"user-agent", b"referer"))
 
 
 def _drop(_: bytes) -> None:
@@ -129,7 +128,7 @@ class Exchange:
         self.body_received: Callable[[bytes], None] = _drop
         self.end_received: Callable[[bytes], None] = _drop
         self.route: Any = None
-        self.pipeline: Any = None
+        self.pipeline = EMPTY
         #: what a leaf that forwards keeps here (`Upstreamed`)
         self.forwarded: Upstreamed | None = None
         self.upstream = ""
@@ -165,7 +164,7 @@ class Exchange:
         if self.ended:
             return
         pipeline = self.pipeline
-        if pipeline is not None and pipeline.on_response and not self._edited_response(pipeline, head):
+        if pipeline.on_response and not self._edited_response(pipeline, head):
             return
         self.status = head.status
         self.head_sent = True
@@ -310,13 +309,11 @@ class Exchange:
         stream = self.stream
         received, sent = stream.received_bytes, stream.sent_bytes + last
         surroundings.counters.exchange_ended(self.status, self.cause, received, sent)
-        pipeline = self.pipeline
-        if pipeline is not None:
-            for phase in pipeline.on_finish:
-                try:
-                    phase(self)
-                except Exception:  # noqa: BLE001 - as above; the others are still told, and the log
-                    self.log.failure("middleware failed at the end of {exchange!r}", exchange=self)
+        for phase in self.pipeline.on_finish:
+            try:
+                phase(self)
+            except Exception:  # noqa: BLE001 - as above; the others are still told, and the log
+                self.log.failure("middleware failed at the end of {exchange!r}", exchange=self)
         if surroundings.access_log is not None:
             self._log(received, sent)
 
@@ -325,38 +322,42 @@ class Exchange:
         head = self.head
         duration = self.seconds() - self.started
         route = self.route
+        # Two searches in small letters take less than one pattern; the CR ends the last value.
+        block = head.block
+        small = block.lower() + b"\r"
         user_agent = referer = None
-        for name, value in _for_the_log.findall(head.block):
-            if name[:1] in b"uU":
-                user_agent = value
-            else:
-                referer = value
+        if (at := small.find(b"\r\nuser-agent:")) >= 0:
+            user_agent = block[at + 13 : small.find(b"\r", at + 13)].strip(b" \t")
+        if (at := small.find(b"\r\nreferer:")) >= 0:
+            referer = block[at + 10 : small.find(b"\r", at + 10)].strip(b" \t")
         surroundings.access_log.write(
-            Record(
-                surroundings.time() - duration,
-                self.request_id,
-                self.client_ip,
-                self.client.port,
-                self.client.listener,
-                self.scheme,
-                head.method,
-                head.authority,
-                head.target,
-                head.version if head.method else 0,
-                self.status,
-                self.cause,
-                "" if route is None else route.name,
-                self.upstream,
-                self.backend,
-                received,
-                sent,
-                duration,
-                self.connect_time,
-                self.first_byte_time,
-                self.attempts,
-                self.reused,
-                user_agent,
-                referer,
+            record_of(
+                (
+                    surroundings.time() - duration,
+                    self.request_id,
+                    self.client_ip,
+                    self.client.port,
+                    self.client.listener,
+                    self.scheme,
+                    head.method,
+                    head.authority,
+                    head.target,
+                    head.version if head.method else 0,
+                    self.status,
+                    self.cause,
+                    "" if route is None else route.name,
+                    self.upstream,
+                    self.backend,
+                    received,
+                    sent,
+                    duration,
+                    self.connect_time,
+                    self.first_byte_time,
+                    self.attempts,
+                    self.reused,
+                    user_agent,
+                    referer,
+                )
             )
         )
 

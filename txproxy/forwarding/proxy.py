@@ -99,48 +99,50 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
         if head.method == b"OPTIONS" and hops_left(head.block) == 0:
             exchange.respond(200, b"OK", b"")
             return
-        exchange.upstream = self.upstream.name
-        backend = self.upstream.pick()
+        upstream = self.upstream
+        exchange.upstream = upstream.name
+        backend = upstream.pick()
         request = self.forwarded_head(exchange, backend)
-        if exchange.edit_request(request):
+        if not exchange.pipeline.on_request or exchange.edit_request(request):
             Attempt(self, exchange, request).begin(backend)
 
     def forwarded_head(self, exchange: Any, backend: Backend) -> RequestHead:
         """Make the head that goes to this backend, before middleware sees it."""
         head = exchange.head
-        client = exchange.client
+        authority = head.authority
         target = head.target if self.rewrite is None else self.rewrite(head.target)
-        block = b"".join(
-            (
-                head.block,
-                self.forwarding.block(
-                    head.provenance,
-                    client.ip,
-                    client.port,
-                    client.scheme,
-                    head.authority,
-                    client.local_port,
-                    client.trusted,
-                ),
-                b"\r\nX-Request-Id: ",
-                exchange.request_id.encode("ascii"),
-                _VIA[head.version],
-            )
-        )
-        if self.host_header != PRESERVE or not head.authority:
+        origin = exchange.client.origin
+        # A browser asks for the same host again and again: what is told of it is made once.
+        if origin is None or origin[0] != authority or origin[1] is not self.forwarding or head.provenance:
+            origin = self._origin(exchange)
+        block = b"".join((head.block, origin[2], exchange.request_id.encode(), _VIA[head.version]))
+        if self.host_header != PRESERVE or not authority:
             block = self.with_host(block, backend)
         if head.method == b"OPTIONS" and (left := hops_left(block)):
             block = with_hops(block, left - 1)
+        # In the order of the arguments: names would cost as much as all of it.
         return RequestHead(
             head.method,
             target,
-            head.authority,
+            authority,
             block,
             head.content_length,
-            version=head.version,
-            upgrade=head.upgrade,
-            accepts_trailers=head.accepts_trailers,
+            head.version,
+            head.upgrade,
+            False,
+            head.accepts_trailers,
         )
+
+    def _origin(self, exchange: Any) -> tuple[bytes, Forwarding, bytes]:
+        """Make the fields that tell where a request comes from; kept at its client for the next."""
+        head, client = exchange.head, exchange.client
+        block = self.forwarding.block(
+            head.provenance, client.ip, client.port, client.scheme, head.authority, client.local_port, client.trusted
+        )
+        origin = (head.authority, self.forwarding, block + b"\r\nX-Request-Id: ")
+        if not head.provenance:
+            client.origin = origin
+        return origin
 
     def with_host(self, block: bytes, backend: Backend) -> bytes:
         """Give the block with the Host that this backend is to see.

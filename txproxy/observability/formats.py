@@ -29,6 +29,10 @@ _USUAL_METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIO
 _METHODS = {b"": "null", **{name: quote(name.decode()) for name in _USUAL_METHODS}}
 # More than any route map has in use at a time, and not a danger to memory.
 _MOST_PLACES = 4096
+# Hosts and user agents up to this length are remembered as they are written; clients choose them.
+_MOST_TEXTS = 1024
+_SHORT = 256
+_THOUSANDTHS = tuple(f".{number:03d}Z" for number in range(1000))
 _USERINFO = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*:)//[^/?#]*@")
 _NOT_PLAIN = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
 _NOT_PLAIN_OR_SPACE = re.compile(rb'["\\\x00-\x20\x7f-\xff]')
@@ -44,6 +48,7 @@ def json_format() -> Format:
     stamp = ""
     # What the route map and the table of causes say is the same again and again: 1 us less.
     place_of = lru_cache(_MOST_PLACES)(_json_place)
+    text_of = lru_cache(_MOST_TEXTS)(_json_text)
 
     # Above 40 lines, and without calls of its own, because this runs once for every exchange.
     def line(record: Record) -> str:
@@ -82,19 +87,23 @@ def json_format() -> Format:
             target = _safe_url(target)
         if b"@" in host:
             host = host.rpartition(b"@")[2]
+        agent = "null"
+        if user_agent is not None:
+            agent = text_of(user_agent) if len(user_agent) < _SHORT else _json_text(user_agent)
+        # An answer that comes in one piece ends with its first byte: written once, for that takes longest.
+        took = f"{duration:.6f}"
+        first = "null" if first_byte is None else took if first_byte == duration else f"{first_byte:.6f}"
         return (
-            f'{{"time":"{stamp}.{int((time - second) * 1000):03d}Z","request_id":{quote(request_id)},'
+            f'{{"time":"{stamp}{_THOUSANDTHS[int((time - second) * 1000)]}","request_id":{quote(request_id)},'
             f'"client":{quote(client) if client else "null"},"client_port":{client_port or "null"},'
-            f'"method":{_METHODS.get(method) or quote(method.decode("utf-8", "backslashreplace"))},'
-            f'"host":{quote(host.decode("utf-8", "backslashreplace"))},'
+            f'"method":{_METHODS.get(method) or _json_text(method)},'
+            f'"host":{text_of(host) if len(host) < _SHORT else _json_text(host)},'
             f'"target":{quote(target.decode("utf-8", "backslashreplace"))},'
             f'{place_of(version, listener, scheme, route, upstream, backend, cause)},"status":{status},'
-            f'"bytes_received":{bytes_received},"bytes_sent":{bytes_sent},"duration":{duration:.6f},'
+            f'"bytes_received":{bytes_received},"bytes_sent":{bytes_sent},"duration":{took},'
             f'"connect":{"null" if connect is None else f"{connect:.6f}"},'
-            f'"first_byte":{"null" if first_byte is None else f"{first_byte:.6f}"},'
-            f'"attempts":{attempts},"reused":{"true" if reused else "false"},"user_agent":'
-            f"{'null' if user_agent is None else quote(user_agent.decode('utf-8', 'backslashreplace'))},"
-            f'"referer":{"null" if referer is None else _json_referer(referer)}}}\n'
+            f'"first_byte":{first},"attempts":{attempts},"reused":{"true" if reused else "false"},"user_agent":{agent},'
+            f'"referer":{"null" if referer is None else _json_text(_safe_referer(referer))}}}\n'
         )
 
     return line
@@ -109,8 +118,8 @@ def _json_place(version: int, listener: str, scheme: str, route: str, upstream: 
     )
 
 
-def _json_referer(url: bytes) -> str:
-    return quote(_safe_referer(url).decode("utf-8", "backslashreplace"))
+def _json_text(value: bytes) -> str:
+    return quote(value.decode("utf-8", "backslashreplace"))
 
 
 def _or_null(text: str) -> str:

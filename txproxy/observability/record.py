@@ -6,14 +6,16 @@ other field of a message, so that nothing secret can get into the log by an over
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 
 class Record(NamedTuple):
     """One exchange, as it ended.
 
-    Make it with positional arguments in this order on the hot path (keywords cost three times as
-    much). Text that a client chose is bytes, as sent: the formats decode and escape it.
+    The hot path makes it with `record_of`. Text that a client chose is bytes,
+    as sent: the formats decode and escape it.
     """
 
     time: float
@@ -58,3 +60,7 @@ class Record(NamedTuple):
     """The backend's connection came out of the pool."""
     user_agent: bytes | None
     referer: bytes | None
+
+
+#: makes a record of a tuple of all its values, in this order and unchecked: by C alone, in half the time
+record_of: Callable[[tuple[Any, ...]], Record] = partial(tuple.__new__, Record)
