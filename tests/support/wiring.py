@@ -260,9 +260,9 @@ class Reactor(Clock):
 class Records(list[Any]):
     """An access log that keeps its records."""
 
-    def write(self, record: Any) -> None:
+    def write_later(self, record: Any) -> None:
         """Keep one."""
-        self.append(record)
+        self.append(record())
 
 
 class Answer:

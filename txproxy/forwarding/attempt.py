@@ -181,7 +181,11 @@ class Attempt:
         elif not end:
             self.body_received = exchange.stream.send_body
         if end:
-            self._leave()
+            # `_leave` without its frame.
+            connection, self.connection = self.connection, None
+            exchange.forwarded = None
+            if connection is not None and not connection.idle:
+                connection.discard()
         exchange.send_head(head, body, end)
 
     def end_received(self, trailers: bytes) -> None:

@@ -15,7 +15,7 @@ from txproxy.middleware.pipeline import EMPTY, Pipeline
 from txproxy.model import fields
 from txproxy.model.errors import PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
-from txproxy.observability.record import record_of
+from txproxy.observability.record import Record, record_of
 
 from .error_page import error_page
 
@@ -95,6 +95,7 @@ class Exchange:
         "client",
         "client_ip",
         "connect_time",
+        "duration",
         "end_received",
         "ended",
         "first_byte_time",
@@ -102,14 +103,17 @@ class Exchange:
         "head",
         "head_sent",
         "pipeline",
+        "received",
         "request_id",
         "reused",
         "route",
         "scheme",
         "seconds",
+        "sent",
         "started",
         "status",
         "stream",
+        "time",
         "upstream",
     )
 
@@ -307,20 +311,30 @@ class Exchange:
         self.forwarded = None
         surroundings = self._surroundings
         stream = self.stream
-        received, sent = stream.received_bytes, stream.sent_bytes + last
-        surroundings.counters.exchange_ended(self.status, self.cause, received, sent)
+        status = self.status
+        self.received = received = stream.received_bytes
+        self.sent = sent = stream.sent_bytes + last
+        counters = surroundings.counters
+        # In place: a call would cost as much as all of it.
+        counters.active_exchanges -= 1
+        counters.responses[status // 100] += 1
+        counters.bytes_received += received
+        counters.bytes_sent += sent
+        if self.cause:
+            counters.failed(self.cause)
         for phase in self.pipeline.on_finish:
             try:
                 phase(self)
             except Exception:  # noqa: BLE001 - as above; the others are still told, and the log
                 self.log.failure("middleware failed at the end of {exchange!r}", exchange=self)
         if surroundings.access_log is not None:
-            self._log(received, sent)
+            self.duration = duration = self.seconds() - self.started
+            self.time = surroundings.time() - duration
+            surroundings.access_log.write_later(self.record)
 
-    def _log(self, received: int, sent: int) -> None:
-        surroundings = self._surroundings
+    def record(self) -> Record:
+        """Give what is written down of this exchange, which has ended."""
         head = self.head
-        duration = self.seconds() - self.started
         route = self.route
         # Two searches in small letters take less than one pattern; the CR ends the last value.
         block = head.block
@@ -330,34 +344,32 @@ class Exchange:
             user_agent = block[at + 13 : small.find(b"\r", at + 13)].strip(b" \t")
         if (at := small.find(b"\r\nreferer:")) >= 0:
             referer = block[at + 10 : small.find(b"\r", at + 10)].strip(b" \t")
-        surroundings.access_log.write(
-            record_of(
-                (
-                    surroundings.time() - duration,
-                    self.request_id,
-                    self.client_ip,
-                    self.client.port,
-                    self.client.listener,
-                    self.scheme,
-                    head.method,
-                    head.authority,
-                    head.target,
-                    head.version if head.method else 0,
-                    self.status,
-                    self.cause,
-                    "" if route is None else route.name,
-                    self.upstream,
-                    self.backend,
-                    received,
-                    sent,
-                    duration,
-                    self.connect_time,
-                    self.first_byte_time,
-                    self.attempts,
-                    self.reused,
-                    user_agent,
-                    referer,
-                )
+        return record_of(
+            (
+                self.time,
+                self.request_id,
+                self.client_ip,
+                self.client.port,
+                self.client.listener,
+                self.scheme,
+                head.method,
+                head.authority,
+                head.target,
+                head.version if head.method else 0,
+                self.status,
+                self.cause,
+                "" if route is None else route.name,
+                self.upstream,
+                self.backend,
+                self.received,
+                self.sent,
+                self.duration,
+                self.connect_time,
+                self.first_byte_time,
+                self.attempts,
+                self.reused,
+                user_agent,
+                referer,
             )
         )
 

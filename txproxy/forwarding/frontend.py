@@ -22,7 +22,7 @@ from txproxy.observability.request_id import RequestIds
 from txproxy.policy.forwarded import Forwarding
 from txproxy.routing.table import RouteTable
 
-from .exchange import Client, Exchange
+from .exchange import Exchange
 
 _UNREADABLE = RequestHead(b"", b"", b"", b"")
 
@@ -86,9 +86,10 @@ class Frontend:
 
     def request_received(self, stream: Any, head: RequestHead, end: bool) -> None:
         """A request has come on a Stream; its Receiver will be the exchange."""
-        self.counters.exchange_started()
-        client: Client = stream.client
-        exchange = Exchange(self, stream, head, client, self._request_ids.make())
+        counters = self.counters
+        counters.requests += 1
+        counters.active_exchanges += 1
+        exchange = Exchange(self, stream, head, stream.client, self._request_ids.make())
         stream.receiver = exchange
         self.handle(exchange)
 

@@ -83,6 +83,7 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
         self.forwarding = forwarding or Forwarding((X_FORWARDED,), Trust(()))
         self.host_header = host_header
         self.sends_backends_host = host_header == BACKEND
+        self._keeps_host = host_header == PRESERVE
         self._literal_host = None if host_header in (PRESERVE, BACKEND) else host_header.encode("ascii")
         rewrite = Rewrite(strip_prefix, path.decode("ascii"))
         self.rewrite = rewrite if rewrite.changes else None
@@ -116,7 +117,7 @@ class ReverseProxyResource(proxy.ReverseProxyResource):
         if origin is None or origin[0] != authority or origin[1] is not self.forwarding or head.provenance:
             origin = self._origin(exchange)
         block = b"".join((head.block, origin[2], exchange.request_id.encode(), _VIA[head.version]))
-        if self.host_header != PRESERVE or not authority:
+        if not self._keeps_host or not authority:
             block = self.with_host(block, backend)
         if head.method == b"OPTIONS" and (left := hops_left(block)):
             block = with_hops(block, left - 1)

@@ -70,7 +70,7 @@ class AccessLog:
         self._clock = clock
         self._limit = limit
         self._os_write = write
-        self._records: list[Record] = []
+        self._ended: list[Callable[[], Record]] = []
         self._lines: list[str] = []
         self._size = 0
         # Batches not yet written; of the first, `_sent` octets are.
@@ -87,22 +87,26 @@ class AccessLog:
 
     def write(self, record: Record) -> None:
         """Take the record of an exchange that has ended. Never raises for what happens to the log."""
-        records = self._records
-        records.append(record)
-        if len(records) >= _TOGETHER:
+        self.write_later(lambda: record)
+
+    def write_later(self, record: Callable[[], Record]) -> None:
+        """Take what gives the record of an exchange that has ended; it is asked within a second."""
+        ended = self._ended
+        ended.append(record)
+        if len(ended) >= _TOGETHER:
             self._format_all()
             if self._size >= BATCH:
                 self.flush()
 
     def _format_all(self) -> None:
-        lines = list(map(self._format, self._records))
-        self._records.clear()
+        lines = [self._format(record()) for record in self._ended]
+        self._ended.clear()
         self._lines += lines
         self._size += sum(map(len, lines))
 
     def flush(self) -> None:
         """Write what waits, as far as it can be written now."""
-        if self._records:
+        if self._ended:
             self._format_all()
         if self._lines:
             self._batches.append("".join(self._lines).encode("ascii"))

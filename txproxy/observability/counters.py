@@ -62,7 +62,11 @@ class Counters:
         self.bytes_received += received
         self.bytes_sent += sent
         if cause:
-            self.causes[cause] = self.causes.get(cause, 0) + 1
+            self.failed(cause)
+
+    def failed(self, cause: str) -> None:
+        """Count a failure by its cause's token."""
+        self.causes[cause] = self.causes.get(cause, 0) + 1
 
     def snapshot(self) -> dict[str, int | dict[str, int]]:
         """Give all numbers as they are now, independent of what is counted later."""

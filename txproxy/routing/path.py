@@ -14,7 +14,7 @@ from txproxy.policy import segments
 
 # A path whose form is already the one that is compared: segments of RFC 3986's pchar, none empty, none
 # starting with a dot, no escape and no parameter; then perhaps a query. Possessive: one pass, no return.
-_PLAIN = re.compile(rb"((?:/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9.\-_~!$&'()*+,=:@]*+)*+/?+)(?:\?[^\r\n]*+)?+")
+PLAIN = re.compile(rb"(?=/)((?:/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9.\-_~!$&'()*+,=:@]*+)*+/?+)(?:\?[^\r\n]*+)?+")
 
 
 def normalize(target: bytes) -> str:
@@ -25,9 +25,9 @@ def normalize(target: bytes) -> str:
     :raises ProxyError: http_request_error (400) for a path that leaves its root, holds an encoded NUL,
         or cannot be read in one way only (see `policy.segments`).
     """
-    found = _PLAIN.fullmatch(target)
-    if found is not None and (path := found[1]):
-        return path.decode("ascii")
+    found = PLAIN.fullmatch(target)
+    if found is not None:
+        return found[1].decode("ascii")
     if target == b"*":
         return "*"
     return segments.join(segments.resolve(target.partition(b"?")[0]))

@@ -26,10 +26,12 @@ from .conditions import (
 )
 from .host import normalize as normalize_host
 from .host import normalize_pattern
+from .path import PLAIN
 from .path import normalize as normalize_path
 from .pattern import PathSet
 
 ValueT = TypeVar("ValueT")
+_is_plain = PLAIN.fullmatch
 
 # Host values remembered with their routes. Clients choose them, so there is an end to it; more than the
 # busiest sites have, and small enough (under 1 MiB even with names of 253 octets) to forget at once.
@@ -187,8 +189,11 @@ class RouteTable(Generic[ValueT]):
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
             self._remembered[authority] = routes
+        only = routes.only
+        if only is not None and _is_plain(target):
+            return only
         path = normalize_path(target)  # also where it decides nothing: what it refuses goes nowhere
-        return routes.only or routes.find(Request(method, path, target, block, client))
+        return only or routes.find(Request(method, path, target, block, client))
 
     def find(
         self, method: bytes, host: str, path: str, target: bytes, block: bytes, client: str

@@ -60,6 +60,7 @@ class ServerSettings:
 
 
 _NEVER = float("inf")
+_BODILESS = (204, 304)
 # What the response of the current request has come to.
 _NONE, _BODY, _CHUNKED, _SENT, _TUNNEL = range(5)
 
@@ -268,14 +269,22 @@ class ServerConnection:
         """Send a response's head; a 1xx may come before it."""
         if self.lost or self._response != _NONE:
             return
-        if head.status < 200:
+        status = head.status
+        if status < 200:
             if self._version >= 11:
                 self.transport.write(informational_head(head))
             return
         complete = self._decoder.complete
+        if end and complete and head.content_length == len(body) and status not in _BODILESS and not self._is_head:
+            # Most answers: nothing is left to be asked of framing.
+            self.sent_bytes = len(body)
+            self.transport.write(response_head(head, self._version, self.closing, False, None, None, body))
+            self._response = _SENT
+            self._both_complete()
+            return
         if not complete and not self.closing:
             self.closing = self._cannot_stay_open(end)
-        bodiless = self._is_head = self._is_head or head.status in (204, 304)
+        bodiless = self._is_head = self._is_head or status in _BODILESS
         length: int | None = 0 if bodiless else head.content_length
         if end and length is None:
             length = len(body)
@@ -294,11 +303,7 @@ class ServerConnection:
         framed = chunk(body) if chunked and body else body
         self.transport.write(response_head(head, self._version, self.closing, chunked, add_length, None, framed))
         if end:
-            if complete and not chunked and not self._remaining:
-                self._response = _SENT
-                self._both_complete()
-            else:
-                self.send_end()
+            self.send_end()
 
     def send_body(self, data: bytes) -> None:
         """Send a piece of the response's body."""
