@@ -174,7 +174,7 @@ class Exchange:
         self.head_sent = True
         if end:
             # Written down first: behind its end the stream may be at the next request of a pipeline already.
-            self._finish(0 if self.head.method == b"HEAD" or head.status in (204, 304) else len(body))
+            self._finish(0 if head.status in (204, 304) or self.head.method == b"HEAD" else len(body), True)
         self.stream.send_head(head, body, end)
 
     def _edited_response(self, pipeline: Any, head: ResponseHead) -> bool:
@@ -304,8 +304,8 @@ class Exchange:
         self._finish()
         last()
 
-    def _finish(self, last: int = 0) -> None:
-        """The one end. `last` octets of the answer's body are yet to be sent with it."""
+    def _finish(self, last: int = 0, whole: bool = False) -> None:
+        """The one end. `last` octets of the answer's body are yet to be sent with it; `whole`: that is all of it."""
         self.ended = True
         self.body_received = self.end_received = _drop
         self.forwarded = None
@@ -328,7 +328,11 @@ class Exchange:
             except Exception:  # noqa: BLE001 - as above; the others are still told, and the log
                 self.log.failure("middleware failed at the end of {exchange!r}", exchange=self)
         if surroundings.access_log is not None:
-            self.duration = duration = self.seconds() - self.started
+            # What came whole ends with its first byte; else, or where a filter took its time, the clock is asked.
+            duration = self.first_byte_time if whole else None
+            if duration is None or self.pipeline.on_response:
+                duration = self.seconds() - self.started
+            self.duration = duration
             self.time = surroundings.time() - duration
             surroundings.access_log.write_later(self.record)
 

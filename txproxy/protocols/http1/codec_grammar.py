@@ -8,6 +8,7 @@ line by line, only to say what is wrong with it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from txproxy.model import fields
@@ -88,15 +89,15 @@ FRAMING = (b"host", b"content-length", b"expect")
 
 
 @lru_cache(maxsize=16)
-def usual_request_head(max_fields: int) -> re.Pattern[bytes]:
-    """Compile the pattern of the head that nearly all requests without a body have.
+def usual_request_head(max_fields: int) -> Callable[[bytes], re.Match[bytes] | None]:
+    """Compile the pattern of the head that nearly all requests without a body have; give its `fullmatch`.
 
     Host comes first, `Connection` says at most keep-alive or close, and nothing else is there that has a meaning
     for this hop: what is left to do is to join two pieces. Each of those has less than half of `max_fields`. What
     does not match may be just as right, and goes the general way.
     """
     if max_fields < 2:
-        return re.compile(b"(?!)")
+        return re.compile(b"(?!)").fullmatch
     name = _TOKEN.replace(b"_", b"")
     line = rb"\r\n" + fields.other_than((*FRAMING, *HOP_BY_HOP, *PROVENANCE)) + name + b":" + _VALUE
     lines = b"(?:%b){0,%d}+" % (line, max_fields // 2 - 1)
@@ -104,7 +105,7 @@ def usual_request_head(max_fields: int) -> re.Pattern[bytes]:
         rb"(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (/[!-\"$-~]*+) HTTP/1\.1"
         rb"(\r\nHost: ?([A-Za-z0-9.\-_:\[\]]++)" + lines + rb")"
         rb"(?:\r\nConnection: (keep-alive|close))?+(" + lines + rb")\r\n\r\n"
-    )
+    ).fullmatch
 
 
 def _usual_response_head() -> bytes:

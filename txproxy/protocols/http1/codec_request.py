@@ -80,7 +80,7 @@ class RequestDecoder(Decoder):
         self.header_fields = header_fields
         #: of an incomplete head: where its first incomplete line begins, and how many are before it
         self._judged = (0, 0)
-        self._usual = usual_request_head(header_fields).fullmatch
+        self._usual = usual_request_head(header_fields)
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came; the sink is told what they mean before this returns."""

@@ -160,7 +160,9 @@ class ServerConnection:
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport is gone, whoever ended it."""
-        self._gone(ProxyError(CLIENT_DISCONNECTED, reason.getErrorMessage()))
+        # Most end between two requests, and nobody asks why.
+        told = self.receiver is not NOBODY and not self.lost
+        self._gone(ProxyError(CLIENT_DISCONNECTED, reason.getErrorMessage()) if told else None)
 
     def readConnectionLost(self) -> None:
         """The client sends nothing more: a half-close in a tunnel, otherwise it has gone away."""

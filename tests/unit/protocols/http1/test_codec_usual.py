@@ -95,7 +95,7 @@ def test_special_fields_are_not_usual(name: bytes, case: object) -> None:
     special = case(name) + b": 1"  # type: ignore[operator]
     usual = usual_request_head(100)
     for lines in ([special, b"Accept: a"], [b"Accept: a", b"Connection: close", special]):
-        assert usual.fullmatch(_head(b"GET / HTTP/1.1", b"Host: a", *lines)) is None
+        assert usual(_head(b"GET / HTTP/1.1", b"Host: a", *lines)) is None
     if name in (*HOP_BY_HOP, b"content-length"):
         for lines in ([special, b"Content-Length: 1"], [b"Content-Length: 1", b"Connection: keep-alive", special]):
             assert USUAL_RESPONSE_HEAD.match(_head(b"HTTP/1.1 200 OK", *lines)) is None
@@ -109,6 +109,6 @@ def test_what_clients_send_is_usual() -> None:
         [b"User-Agent: x86_64", b"Connection: close"],
         [b"Accept: */*"],
     ):
-        assert usual.fullmatch(_head(b"GET /?a=b HTTP/1.1", b"Host: a.test:8080", *lines)) is not None
+        assert usual(_head(b"GET /?a=b HTTP/1.1", b"Host: a.test:8080", *lines)) is not None
     nginx = (b"Server: nginx", b"Content-Length: 2", b"Last-Modified: x", b"Connection: keep-alive", b"ETag: y")
     assert USUAL_RESPONSE_HEAD.match(_head(b"HTTP/1.1 200 OK", *nginx)) is not None
