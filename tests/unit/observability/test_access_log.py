@@ -127,6 +127,29 @@ def test_written_when_much(path: Path, clock: Clock) -> None:
     assert numbers(disk.taken) == list(range(1000))
 
 
+def test_records_are_asked_for_when_lines_are_made(path: Path, clock: Clock) -> None:
+    """What gives a record is not called at once, once, and at the next flush at the latest; order is kept."""
+    asked: list[int] = []
+
+    def later(number: int) -> Record:
+        asked.append(number)
+        return record(number)
+
+    log = AccessLog(str(path), "json", clock)
+    log.write_later(lambda: later(0))
+    log.write(record(1))
+    log.write_later(lambda: later(2))
+    assert asked == []
+    log.flush()
+    log.flush()
+    assert asked == [0, 2]
+    for number in range(3, 100):
+        log.write_later(lambda number=number: later(number))  # type: ignore[misc]
+    assert 50 < len(asked) < 99
+    log.close()
+    assert numbers(path.read_bytes()) == list(range(100))
+
+
 def test_combined(path: Path, clock: Clock) -> None:
     """The format is chosen by its name in the route map."""
     log = AccessLog(str(path), "combined", clock)
