@@ -27,6 +27,7 @@ from txproxy.reactor.transport import unsent_bytes, untaken_bytes
 
 from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
+from .holding import Holding
 from .nobody import NOBODY
 
 _NEVER = float("inf")
@@ -35,7 +36,7 @@ CLOSE_SECONDS = 30.0
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
-class ClientConnection:
+class ClientConnection(Holding):
     """One connection to a backend.
 
     :param deadlines: the wheel.
@@ -48,9 +49,7 @@ class ClientConnection:
         "__weakref__",
         "_chunked",
         "_deadlines",
-        "_decoder",
         "_head_seen",
-        "_holds",
         "_on_connected",
         "_on_idle",
         "_on_lost",
@@ -63,12 +62,11 @@ class ClientConnection:
         "deadline",
         "deadline_slot",
         "idle_timeout",
-        "lost",
         "receiver",
         "requests",
         "response_timeout",
-        "transport",
     )
+    _decoder: ResponseDecoder
 
     def __init__(
         self,
@@ -263,29 +261,6 @@ class ClientConnection:
         if self._response_done:
             self._give_back()
 
-    def hold(self, reason: str) -> None:
-        """Stop reading for this reason."""
-        if reason not in self._holds:
-            if not self._holds:
-                self._decoder.hold()
-                if not self.lost:
-                    self.transport.pauseProducing()
-            self._holds += (reason,)
-
-    def release(self, reason: str) -> None:
-        """Withdraw a reason to not read."""
-        if reason in self._holds:
-            self._holds = tuple(held for held in self._holds if held != reason)
-            if not self._holds:
-                if not self.lost:
-                    self._touch()
-                    self.transport.resumeProducing()
-                self._decoder.release()
-                # What is left now is a part of something that will not come.
-                if self.dataReceived == self._ended and not self._holds and not self._decoder.running:
-                    self._decoder.eof()
-                    self.discard()
-
     def reset(self, error: ProxyError) -> None:
         """Give the request up; the backend sees the connection end."""
         self.receiver = NOBODY
@@ -322,6 +297,16 @@ class ClientConnection:
             transport.abortConnection()
 
     # Inside.
+
+    def _released(self) -> None:
+        if not self.lost:
+            self._touch()
+            self.transport.resumeProducing()
+        self._decoder.release()
+        # What is left now is a part of something that will not come.
+        if self.dataReceived == self._ended and not self._holds and not self._decoder.running:
+            self._decoder.eof()
+            self.discard()
 
     def _end_response(self) -> Receiver[ResponseHead]:
         """Take the Receiver off, whom the end is still to be told, and give the connection back.

@@ -2,15 +2,12 @@
 
 Rule: the connection is the Stream of its current request, and whoever `on_request` returned is that
 request's Receiver. The next request of a pipeline is not looked at before both messages of this one
-are complete (RFC 9112, section 9.3.2). The connection ends in `_close`, `abort` or `connectionLost`, and nothing else.
-
-Longer than a file should be: its parts share one state, which is cut along the comments below.
+are complete (RFC 9112, section 9.3.2). How and when the connection ends is `server_ending`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
@@ -20,53 +17,25 @@ from zope.interface import implementer
 from txproxy.model.errors import (
     CLIENT_DISCONNECTED,
     PROXY_INTERNAL_ERROR,
-    REQUEST_BODY_TIMEOUT,
-    REQUEST_HEADER_TIMEOUT,
-    RESPONSE_WRITE_TIMEOUT,
     ProxyError,
 )
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
-from txproxy.reactor.deadlines import Deadlines
 from txproxy.reactor.transport import untaken_bytes
 
 from .codec_request import RequestDecoder
 from .codec_write import CHUNK_END, chunk, informational_head, response_head
 from .nobody import NOBODY
+from .server_ending import AWAITED, BODY, CHUNKED, SENT, TUNNEL, Ending, ServerSettings
 
-# After a final answer what still comes of the request is read and dropped, so that a client which
-# writes first and reads later gets the answer instead of a reset (RFC 9112, section 9.6): for so long
-# in all, and while something comes. nginx lingers as long.
-LINGER_SECONDS = 30.0
-LINGER_PAUSE_SECONDS = 5.0
-# A rest of a body that is not longer than this is worth reading to keep the connection.
-LINGER_KEEP_BYTES = 256 * 1024
-
-
-@dataclass(slots=True)
-class ServerSettings:
-    """What a listener tells its connections. Times are in seconds; replaced whole on reload."""
-
-    deadlines: Deadlines
-    header_bytes: int = 16 * 1024
-    header_fields: int = 100
-    requests_per_connection: int = 10000
-    header_timeout: float = 60.0
-    keepalive_timeout: float = 75.0
-    body_timeout: float = 60.0
-    write_timeout: float = 60.0
-    #: no connection takes another request: each answer says so
-    draining: bool = False
-
+__all__ = ["ServerConnection", "ServerSettings"]
 
 _NEVER = float("inf")
 _BODILESS = (204, 304)
-# What the response of the current request has come to.
-_NONE, _BODY, _CHUNKED, _SENT, _TUNNEL = range(5)
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
-class ServerConnection:
+class ServerConnection(Ending):
     """One client's connection.
 
     :param settings: see `ServerSettings`.
@@ -78,31 +47,15 @@ class ServerConnection:
 
     __slots__ = (
         "__weakref__",
-        "_decoder",
-        "_holds",
-        "_in_head",
         "_is_head",
-        "_linger_until",
-        "_on_lost",
         "_on_malformed",
         "_on_request",
         "_remaining",
-        "_response",
-        "_stalled_at",
         "_version",
         "client",
-        "closing",
-        "dataReceived",
-        "deadline",
-        "deadline_slot",
-        "lost",
         "received_bytes",
-        "receiver",
         "requests",
         "sent_bytes",
-        "settings",
-        "transport",
-        "waits_for_continue",
     )
 
     def __init__(
@@ -136,7 +89,7 @@ class ServerConnection:
         self.waits_for_continue = False
         self._version = 11
         self._is_head = False
-        self._response = _SENT
+        self._response = SENT
         self._remaining: int | None = None
         self._holds: tuple[str, ...] = ()
         self._stalled_at = -1
@@ -166,12 +119,12 @@ class ServerConnection:
 
     def readConnectionLost(self) -> None:
         """The client sends nothing more: a half-close in a tunnel, otherwise it has gone away."""
-        if self._response == _TUNNEL:
+        if self._response == TUNNEL:
             self.receiver.end_received(b"")
         elif not self.lost:
             # A client that merely half-closed looks the same; like nginx, we take it for gone.
             transport = self.transport
-            cut = self._response != _SENT
+            cut = self._response != SENT
             self._gone(ProxyError(CLIENT_DISCONNECTED, "the client closed the connection"))
             transport.unregisterProducer()
             # Half an answer must not end like a whole one; a whole one is still sent out.
@@ -183,14 +136,14 @@ class ServerConnection:
     def pauseProducing(self) -> None:
         """The client reads slower than we write."""
         self._stalled_at = untaken_bytes(self.transport)
-        if self._response != _TUNNEL:  # a tunnel has one deadline for both directions, of its own
+        if self._response != TUNNEL:  # a tunnel has one deadline for both directions, of its own
             self.settings.deadlines.arm(self, self.settings.write_timeout)
         self.receiver.writing_paused()
 
     def resumeProducing(self) -> None:
         """The client has caught up."""
         self._stalled_at = -1
-        if self._response == _SENT and self._decoder.complete:
+        if self._response == SENT and self._decoder.complete:
             self._both_complete()  # the next request has waited for this
             return
         self._rearm()
@@ -208,7 +161,7 @@ class ServerConnection:
         self.received_bytes = self.sent_bytes = 0
         self._version = head.version
         self._is_head = head.method == b"HEAD"
-        self._response = _NONE
+        self._response = AWAITED
         self.waits_for_continue = head.expects_continue
         settings = self.settings
         if not self._decoder.keep_alive or settings.draining or self.requests >= settings.requests_per_connection:
@@ -222,10 +175,10 @@ class ServerConnection:
     def body(self, data: bytes) -> None:
         """A piece of the body: whoever still sends one has not stalled."""
         self.received_bytes += len(data)
-        if self._response == _SENT:
+        if self._response == SENT:
             self._linger_on()
             return
-        if self._stalled_at < 0 and self._response != _TUNNEL:
+        if self._stalled_at < 0 and self._response != TUNNEL:
             self.settings.deadlines.arm(self, self.settings.body_timeout)
         self.waits_for_continue = False
         self.receiver.body_received(data)
@@ -234,7 +187,7 @@ class ServerConnection:
         """The request is complete."""
         if self._stalled_at < 0:
             self.deadline = _NEVER
-        if self._response == _SENT:
+        if self._response == SENT:
             self._both_complete()
         else:
             self.receiver.end_received(trailers)
@@ -260,7 +213,7 @@ class ServerConnection:
             receiver, self.receiver = self.receiver, NOBODY
             receiver.stream_lost(error)
         else:
-            self._response = _NONE
+            self._response = AWAITED
             self._is_head = False
             self.received_bytes = self.sent_bytes = 0
             self._on_malformed(self, error)
@@ -269,7 +222,7 @@ class ServerConnection:
 
     def send_head(self, head: ResponseHead, body: bytes = b"", end: bool = False) -> None:
         """Send a response's head; a 1xx may come before it."""
-        if self.lost or self._response != _NONE:
+        if self.lost or self._response != AWAITED:
             return
         status = head.status
         if status < 200:
@@ -281,7 +234,7 @@ class ServerConnection:
             # Most answers: nothing is left to be asked of framing.
             self.sent_bytes = len(body)
             self.transport.write(response_head(head, self._version, self.closing, False, None, None, body))
-            self._response = _SENT
+            self._response = SENT
             self._both_complete()
             return
         if not complete and not self.closing:
@@ -294,7 +247,7 @@ class ServerConnection:
         if length is None and not chunked:
             self.closing = True
         add_length = length if end and head.content_length is None and not bodiless else None
-        self._response = _CHUNKED if chunked else _BODY
+        self._response = CHUNKED if chunked else BODY
         if bodiless:
             body = b""
         self._remaining = None if length is None else length - len(body)
@@ -310,11 +263,11 @@ class ServerConnection:
     def send_body(self, data: bytes) -> None:
         """Send a piece of the response's body."""
         response = self._response
-        if response == _CHUNKED:
+        if response == CHUNKED:
             if not data:
                 return  # a chunk of nothing would be the last one
             self.transport.write(chunk(data))
-        elif response == _BODY:
+        elif response == BODY:
             if self._is_head:
                 return
             if self._remaining is not None:
@@ -323,7 +276,7 @@ class ServerConnection:
                     self._too_long()
                     return
             self.transport.write(data)
-        elif response == _TUNNEL:
+        elif response == TUNNEL:
             self.transport.write(data)
         else:
             return
@@ -332,41 +285,22 @@ class ServerConnection:
     def send_end(self, trailers: bytes = b"") -> None:
         """End the response; in a tunnel, half-close."""
         response = self._response
-        if response == _TUNNEL:
+        if response == TUNNEL:
             self.transport.unregisterProducer()
             self.transport.loseWriteConnection()
             return
-        if response == _CHUNKED:
+        if response == CHUNKED:
             self.transport.write(b"0" + trailers + b"\r\n\r\n" if trailers else CHUNK_END)
-        elif response != _BODY:
+        elif response != BODY:
             return
         elif self._remaining:
             self.reset(ProxyError(PROXY_INTERNAL_ERROR, f"the response lacks {self._remaining} bytes of its length"))
             return
-        self._response = _SENT
+        self._response = SENT
         if self._decoder.complete:
             self._both_complete()
         else:
             self._await_rest()
-
-    def hold(self, reason: str) -> None:
-        """Stop reading for this reason."""
-        if reason not in self._holds:
-            if not self._holds:
-                self._decoder.hold()
-                if not self.lost:
-                    self.transport.pauseProducing()
-            self._holds += (reason,)
-
-    def release(self, reason: str) -> None:
-        """Withdraw a reason to not read."""
-        if reason in self._holds:
-            self._holds = tuple(held for held in self._holds if held != reason)
-            if not self._holds:
-                if not self.lost:
-                    self.transport.resumeProducing()
-                self._rearm()
-                self._decoder.release()
 
     def reset(self, error: ProxyError) -> None:
         """Cut the connection so that the client cannot take what it has for the whole."""
@@ -374,7 +308,7 @@ class ServerConnection:
 
     def detach(self) -> None:
         """Become a tunnel: after a 101 was sent as an ordinary head."""
-        self._response = _TUNNEL
+        self._response = TUNNEL
         self.deadline = _NEVER
         self._decoder.detach()
         self.release("read-ahead")
@@ -385,199 +319,13 @@ class ServerConnection:
             self.waits_for_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def abort(self) -> None:
-        """Cut the connection now, with a reset."""
-        if not self.lost:
-            transport = self.transport
-            self._gone(None)
-            transport.unregisterProducer()
-            transport.abortConnection()
-
-    def cut(self, error: ProxyError) -> None:
-        """End the connection for a reason of ours: who waits gets an answer that says so, all else is reset."""
-        if self.lost:
-            return
-        self.closing = True
-        waits = self._response == _NONE
-        receiver, self.receiver = self.receiver, NOBODY
-        receiver.stream_lost(error)
-        if not (waits and self._response == _SENT):
-            self.abort()
-
-    def close(self) -> None:
-        """End a tunnel once what was written is out."""
-        if not self.lost:
-            self._response = _SENT
-            self._end_gently()
-
-    def close_when_idle(self) -> None:
-        """End at once if no request is under way, else with its answer."""
-        self.closing = True
-        if self._response == _SENT and self._decoder.between_messages:
-            self._close()
-
     @property
     def answering(self) -> bool:
         """Whether a request is under way."""
-        return self._response != _SENT
-
-    def _cannot_stay_open(self, answered: bool) -> bool:
-        """Tell whether an answer that comes before the request is complete has to end the connection."""
-        if self.waits_for_continue or not self._decoder.keep_alive:
-            return True  # the body may or may not come now: nobody can tell where the next request begins
-        remaining = self._decoder.body_remaining
-        return answered and (remaining is None or remaining > LINGER_KEEP_BYTES)
+        return self._response != SENT
 
     # Inside.
 
     def _too_long(self) -> None:
         # More than was announced must not be read as the next response.
         self.reset(ProxyError(PROXY_INTERNAL_ERROR, "the response is longer than its Content-Length"))
-
-    def _both_complete(self) -> None:
-        self.receiver = NOBODY
-        self._linger_until = 0.0
-        settings = self.settings
-        if self.closing or settings.draining:
-            self._close()
-            return
-        if self._stalled_at >= 0:
-            return  # nobody would tell the next Receiver that writing is paused: it has to wait
-        settings.deadlines.arm(self, settings.keepalive_timeout)
-        # In this order: a decoder that is let go behind a message would ask for "read-ahead" again.
-        self._decoder.next_message()
-        if self._holds and self._response == _SENT:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Forget the reasons of an exchange that is over."""
-        for reason in self._holds:
-            self.release(reason)
-
-    def _await_rest(self) -> None:
-        """The answer is out and the request is not in: read and drop the rest, within limits."""
-        if self.lost:
-            return
-        self.receiver = NOBODY
-        self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
-        if not self.closing:
-            self._linger_on()
-            self._let_go()
-            # Reading goes on in there, and may end all of it.
-            if self.lost or self.closing or not self._linger_until:  # type: ignore[redundant-expr]
-                return
-            remaining = self._decoder.body_remaining
-            if remaining is not None and remaining <= LINGER_KEEP_BYTES:
-                return
-        self._close()
-
-    def _linger_on(self) -> None:
-        if self._stalled_at >= 0:
-            return  # what was written is still on its way, with a deadline of its own
-        deadlines = self.settings.deadlines
-        left = self._linger_until - deadlines.now
-        if left > 0:
-            deadlines.arm(self, min(left, LINGER_PAUSE_SECONDS))
-        else:
-            self.abort()
-
-    def _close(self) -> None:
-        """End the connection so that what was written arrives (RFC 9112, section 9.6)."""
-        if self.lost:
-            return
-        if self._decoder.between_messages:
-            self._end_gently()
-            return
-        # Unread bytes would turn our close into a reset that destroys the answer on its way.
-        self.closing = True
-        self.receiver = NOBODY
-        transport = self.transport
-        transport.unregisterProducer()
-        self._decoder.abandon()
-        self.dataReceived = self._discard
-        self._response = _SENT
-        self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
-        self._let_go()
-        self._stalled_at = -1  # nobody tells any more when what was written is out: we look after each pause
-        self._linger_on()
-        transport.loseWriteConnection()
-
-    def _end_gently(self) -> None:
-        self.closing = True
-        self.receiver = NOBODY
-        self._decoder.abandon()
-        transport = self.transport
-        transport.unregisterProducer()
-        self._stalled_at = untaken_bytes(transport)
-        self.settings.deadlines.arm(self, self.settings.write_timeout)
-        transport.loseConnection()
-
-    def _discard(self, data: bytes) -> None:
-        self._linger_on()
-
-    def _gone(self, error: ProxyError | None) -> None:
-        if self.lost:
-            return
-        self.lost = True
-        self.settings.deadlines.forget(self)
-        self._decoder.abandon()
-        receiver, self.receiver = self.receiver, NOBODY
-        if error is not None:
-            receiver.stream_lost(error)
-        self._on_lost(self)
-
-    def _rearm(self) -> None:
-        """Set the deadline that fits the state, after one for writing or a hold is off."""
-        settings = self.settings
-        if self._stalled_at >= 0 and self._response != _TUNNEL:
-            return  # the deadline for writing stands
-        if self._response == _TUNNEL or self.lost:
-            self.deadline = _NEVER
-        elif self._response == _SENT:
-            settings.deadlines.arm(self, settings.keepalive_timeout)
-        elif self._decoder.complete:
-            self.deadline = _NEVER
-        else:
-            settings.deadlines.arm(self, settings.body_timeout)
-
-    def deadline_passed(self) -> None:
-        """Something took too long: which, the state tells."""
-        if self.lost:
-            return
-        if self._stalled_at >= 0:
-            untaken = untaken_bytes(self.transport)
-            if untaken >= self._stalled_at:
-                self._lose(ProxyError(RESPONSE_WRITE_TIMEOUT, "the client took nothing for timeouts.write"))
-            elif untaken or not self._linger_until:  # slow is not stalled
-                self._stalled_at = untaken
-                self.settings.deadlines.arm(self, self.settings.write_timeout)
-            else:
-                self._stalled_at = -1
-                self._linger_on()
-        elif self._response == _SENT:
-            self._idle_too_long()
-        elif self._holds:
-            self.settings.deadlines.arm(self, self.settings.body_timeout)  # it is we who do not read
-        else:
-            error = ProxyError(REQUEST_BODY_TIMEOUT, "the request's body stalled for timeouts.body")
-            self.closing = True
-            receiver, self.receiver = self.receiver, NOBODY
-            receiver.stream_lost(error)
-
-    def _idle_too_long(self) -> None:
-        if self.closing:
-            self._stalled_at = untaken_bytes(self.transport) or -1
-            if self._stalled_at < 0:
-                self.abort()
-            else:  # the answer is still on its way
-                self.settings.deadlines.arm(self, self.settings.write_timeout)
-        elif self._in_head:
-            self.malformed(ProxyError(REQUEST_HEADER_TIMEOUT, "the head took longer than timeouts.header"))
-        else:
-            self._close()
-
-    def _lose(self, error: ProxyError) -> None:
-        transport = self.transport
-        self._gone(error)
-        transport.unregisterProducer()
-        transport.abortConnection()
