@@ -19,16 +19,16 @@ _OWN = {Backend.UPLOADS: "bench.backends.uploads", Backend.ECHO: "bench.backends
 
 
 @contextmanager
-def backend(kind: Backend, *, core: int, directory: Path) -> Iterator[int]:
-    """Run a backend and give its port.
+def backend(kind: Backend, *, core: int, directory: Path) -> Iterator[tuple[Child, int]]:
+    """Run a backend and give it and its port.
 
     :raises DoesNotStart: with what it had to say.
     """
-    starting = _files(core, directory) if kind is Backend.FILES else _own(_OWN[kind], core, directory)
-    child, port = starting
+    child, port = _files(core, directory) if kind is Backend.FILES else _own(_OWN[kind], core, directory)
     with child:
-        child.wait_until_listening(port or _announced(child))
-        yield port or _announced(child)
+        port = port or _announced(child)
+        child.wait_until_listening(port)
+        yield child, port
 
 
 def _files(core: int, directory: Path) -> tuple[Child, int]:

@@ -1,7 +1,7 @@
 """The cases: what is asked of every proxy.
 
-Rule: a case is data. Who makes the load, which backend answers and how the proxy is probed follow
-from its fields, so that a new case is a new line in the table.
+Rule: a case is data. Who makes the load, which backend answers, how the proxy is probed and what its
+table shows follow from its fields, so that a new case is a new line in the table.
 """
 
 from __future__ import annotations
@@ -43,25 +43,38 @@ class Backend(Enum):
     ECHO = "echo"  # a WebSocket that sends back what it gets
 
 
+class Kind(Enum):
+    """What a case measures."""
+
+    CPU = "cpu"  # CPU time per answer, with every connection always waiting for one
+    MEMORY = "memory"  # memory per connection that is open and idle
+    LATENCY = "latency"  # time added to an answer, when requests come at a fixed rate
+
+
 @dataclass(frozen=True)
 class Case:
     """One kind of load.
 
-    :ivar connections: how many are kept busy at the same time, one request in flight on each.
+    :ivar connections: how many are open at the same time, at most one request in flight on each.
+    :ivar rate: requests a second, for Kind.LATENCY; the others send when an answer has come.
     :ivar upload: octets of the request body, 0 for a GET.
     :ivar answer: the body that must come back.
     :ivar closing: the client asks for the connection to be closed after each answer.
+    :ivar logged: an access log must have grown during a round.
     :ivar unit: what is counted.
     """
 
     name: str
     title: str
     backend: Backend
+    kind: Kind = Kind.CPU
     path: str = "/"
     connections: int = 64
+    rate: int = 0
     upload: int = 0
     answer: bytes = SMALL_BODY
     closing: bool = False
+    logged: bool = True
     unit: str = "request"
 
     def headers(self) -> list[tuple[str, str]]:
@@ -69,6 +82,11 @@ class Case:
         if not self.closing:
             return list(BROWSER_HEADERS)
         return [(name, "close" if name == "Connection" else value) for name, value in BROWSER_HEADERS]
+
+    def request(self) -> bytes:
+        """Give the head of a GET, which is all of it."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self.headers())
+        return f"GET {self.path} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
 
 
 MESSAGE_SIZE = 64
@@ -110,6 +128,21 @@ CASES = (
         f"WebSocket echo of {MESSAGE_SIZE}-byte messages, 64 connections, one message in flight on each",
         Backend.ECHO,
         path="/echo",
+        logged=False,  # the line is written when a connection ends, which all of them do after the round
         unit="echo",
+    ),
+    Case(
+        "idle",
+        "5 000 open keep-alive connections, each idle after one request with 13 request headers",
+        Backend.FILES,
+        kind=Kind.MEMORY,
+        connections=5000,
+    ),
+    Case(
+        "latency",
+        "1 000 requests/s on schedule, keep-alive, 13 request headers, 34-byte answer, 64 connections",
+        Backend.FILES,
+        kind=Kind.LATENCY,
+        rate=1000,
     ),
 )

@@ -11,8 +11,9 @@ import os
 import re
 import socket
 
+from .answers import BadAnswer
 from .cases import SMALL_BODY, Backend, Case
-from .websocket_client import BadAnswer, handshake
+from .websocket_client import handshake
 from .websocket_frames import from_client, from_server
 
 _SECONDS = 5.0
@@ -64,9 +65,8 @@ def _check_seen_by_files(case: Case, port: int, token: str) -> None:
 
 
 def _check_closes(case: Case, port: int) -> None:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in case.headers())
     with socket.create_connection(("127.0.0.1", port), timeout=_SECONDS) as sock:
-        sock.sendall(f"GET {case.path} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
+        sock.sendall(case.request())
         received = b""
         while data := sock.recv(65536):
             received += data

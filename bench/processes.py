@@ -7,6 +7,8 @@ by its name.
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
@@ -34,6 +36,12 @@ def free_port() -> int:
         return port
 
 
+def allow_many_files() -> None:
+    """Let this process, and the children that it starts, open as many files as the system lets it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 @contextmanager
 def pinned_to(core: int) -> Iterator[None]:
     """Let this process, and with it the children it starts meanwhile, run on one core only."""
@@ -58,6 +66,16 @@ def _session_members(session: int) -> list[int]:
             if int(its_session) == session and state != "Z":
                 members.append(int(entry.name))
     return members
+
+
+def proportional_set_size(smaps_rollup: str) -> int:
+    """Give the octets that a process holds, from the text of /proc/<pid>/smaps_rollup.
+
+    A page that several processes map counts in parts, so that a sum over processes counts it once; what
+    was swapped out counts as well. Sockets' buffers are the kernel's, and are not in it.
+    """
+    kib = re.findall(r"^(?:Pss|SwapPss): +(\d+) kB$", smaps_rollup, re.MULTILINE)
+    return sum(map(int, kib)) * 1024
 
 
 def _cpu_clock(pid: int) -> int:
@@ -121,6 +139,16 @@ class Child:
                 total += time.clock_gettime(_cpu_clock(pid))
             except OSError:
                 continue  # it ended; what a proxy's ended children used is not counted
+        return total
+
+    def memory(self) -> int:
+        """Give the octets that the process and its descendants hold: see `proportional_set_size`."""
+        total = 0
+        for pid in self.pids():
+            try:
+                total += proportional_set_size(Path(f"/proc/{pid}/smaps_rollup").read_text())
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended
         return total
 
     def running(self) -> bool:

@@ -77,9 +77,9 @@ class Proxy:
     program: ClassVar[str] = ""
     template: ClassVar[str]
 
-    def missing(self) -> bool:
-        """Tell whether it is not installed."""
-        return bool(self.program) and which(self.program) is None
+    def missing(self) -> str:
+        """Tell why it cannot be started here; "" if it can."""
+        return "not installed" if self.program and which(self.program) is None else ""
 
     def version(self) -> str:
         """Give the version of the program."""
@@ -203,4 +203,8 @@ class Stock(Proxy):
 
 
 PROXIES: tuple[Proxy, ...] = (Txproxy(), Nginx(), Haproxy(), Caddy(), Stock())
+# What every proxy is compared with, and what else.
 YARDSTICK = Nginx.name
+COMPARED = (Caddy.name, Stock.name)
+# The row of the backend itself, asked without a proxy.
+DIRECT = "direct"

@@ -1,53 +1,55 @@
 """The report: the same tables as text, as Markdown and as JSON.
 
 Rule: a figure never stands alone. With it come the machine, the versions, the date, what failed, and
-how far the rounds lie apart.
+how far the rounds lie apart; and below its table on the page what it consists of, which people write
+in dominates.md.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from .cases import Case
-from .proxies import YARDSTICK, Proxy
-from .run import Cores, Plan
-from .samples import Row, find, ratio
+from .cases import CASES, Case
+from .measuring import Cores
+from .proxies import Proxy
+from .run import Plan
+from .samples import CLASSES, Row
+from .tables import Rows, table
 
 BEGIN = "<!-- written by `python -m bench --markdown`: begin -->"
 END = "<!-- written by `python -m bench --markdown`: end -->"
-
-_COLUMNS = ("proxy", "CPU us/{unit}", "{unit}s/s", "p50 ms", "p99 ms", "core used", "failed", f"CPU, {YARDSTICK} = 1")
+DOMINATES = Path(__file__).with_name("dominates.md")
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Under what circumstances the figures came about."""
+class Report:
+    """What a run found.
 
-    plan: Plan
-    cores: Cores
-    versions: dict[str, str]
+    :ivar setting: under what circumstances, in sentences, one a line.
+    """
 
-    def lines(self) -> list[str]:
-        """Say it in sentences, one a line."""
-        place = "one core for everything" if self.cores.shared else "proxies on one core, load and backend on another"
-        named = "; ".join(f"{name} {version}" for name, version in self.versions.items())
-        today = datetime.now(UTC).date().isoformat()
-        return [
-            f"{today}, {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}.",
-            f"{self.plan.rounds} interleaved rounds of {self.plan.seconds} s, {place}.",
-            f"{named}.",
-        ]
+    setting: list[str]
+    results: list[tuple[Case, Rows]]
 
 
-def setting(proxies: Iterable[Proxy], plan: Plan, cores: Cores) -> Setting:
+def setting(proxies: Iterable[Proxy], plan: Plan, cores: Cores) -> list[str]:
     """Describe the run that is about to be made."""
-    versions = {proxy.name: "not installed" if proxy.missing() else proxy.version() for proxy in proxies}
-    return Setting(plan, cores, versions)
+    place = "one core for everything" if cores.shared else "proxies on one core, load and backend on another"
+    rounds = ", ".join(f"{number} for {kind.value}" for kind, number in plan.rounds.items())
+    named = "; ".join(f"{proxy.name} {proxy.missing() or proxy.version()}" for proxy in proxies)
+    today = datetime.now(UTC).date().isoformat()
+    return [
+        f"{today}, {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}.",
+        f"Rounds of {plan.seconds} s, interleaved: {rounds}; {place}.",
+        f"{named}.",
+    ]
 
 
 def _processor() -> str:
@@ -57,27 +59,7 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _cells(row: Row, rows: list[Row]) -> list[str]:
-    if not row.samples:
-        return [row.proxy, *["-"] * (len(_COLUMNS) - 1)]
-    compared = ratio(row, find(rows, YARDSTICK))
-    return [
-        row.proxy,
-        f"{row.median(lambda sample: sample.cpu):.1f}",
-        f"{row.median(lambda sample: sample.rate):.0f}",
-        f"{row.median(lambda sample: sample.p50):.2f}",
-        f"{row.median(lambda sample: sample.p99):.2f}",
-        f"{row.median(lambda sample: sample.busy):.0%}",
-        str(row.errors),
-        str(compared) if compared else "-",
-    ]
-
-
-def _table(case: Case, rows: list[Row]) -> list[list[str]]:
-    return [[column.format(unit=case.unit) for column in _COLUMNS], *(_cells(row, rows) for row in rows)]
-
-
-def _remarks(rows: list[Row]) -> list[str]:
+def _remarks(rows: Rows) -> list[str]:
     return [f"{row.proxy}: {_last_line(remark)}" for row in rows for remark in row.remarks()]
 
 
@@ -87,27 +69,35 @@ def _last_line(remark: str) -> str:
     return f"{first.partition(': ')[0]}: {more[-1].strip()}" if more else first
 
 
-def text(case: Case, rows: list[Row]) -> str:
+def text(case: Case, rows: Rows) -> str:
     """Give a case's table for a terminal."""
-    table = _table(case, rows)
-    widths = [max(len(line[index]) for line in table) for index in range(len(_COLUMNS))]
+    cells = table(case, rows)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{case.name}: {case.title}"]
-    for cells in table:
-        first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+    for line in cells:
+        first, *rest = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
         lines.append("  " + "  ".join([first.strip().ljust(widths[0]), *rest]))
     return "\n".join([*lines, *(f"  ! {remark}" for remark in _remarks(rows))])
 
 
-def markdown(circumstances: Setting, results: list[tuple[Case, list[Row]]]) -> str:
-    """Give all tables for docs/performance.md."""
-    lines = [*circumstances.lines()]
-    for case, rows in results:
-        head, *body = _table(case, rows)
+def paragraphs(document: str) -> dict[str, str]:
+    """Give what stands below each heading `## name` of a document, by name."""
+    _, *parts = re.split(r"^## (.+)\n", document, flags=re.MULTILINE)
+    return {name.strip(): below.strip() for name, below in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def markdown(report: Report, explained: Mapping[str, str]) -> str:
+    """Give all tables for docs/performance.md, and below each what is said about its case."""
+    lines = [*report.setting]
+    for case, rows in report.results:
+        head, *body = table(case, rows)
         lines += ["", f"### {case.name}: {case.title}", ""]
         lines += [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
         lines += [f"| {' | '.join(cells)} |" for cells in body]
-        remarks = _remarks(rows)
-        lines += ["", *(f"- {remark}" for remark in remarks)] if remarks else []
+        if remarks := _remarks(rows):
+            lines += ["", *(f"- {remark}" for remark in remarks)]
+        if case.name in explained:
+            lines += ["", explained[case.name]]
     return "\n".join(lines) + "\n"
 
 
@@ -123,10 +113,30 @@ def put_between_marks(document: str, generated: str) -> str:
     return f"{before}{BEGIN}\n{generated}{END}{after}"
 
 
-def as_json(circumstances: Setting, results: list[tuple[Case, list[Row]]]) -> dict[str, object]:
-    """Give everything measured, round by round, as plain values."""
+def as_json(report: Report) -> dict[str, object]:
+    """Give everything measured, round by round, as plain values, and the tables made of it."""
     return {
-        "setting": circumstances.lines(),
-        "versions": circumstances.versions,
-        "cases": [{"case": case.name, "rows": [row.as_json() for row in rows]} for case, rows in results],
+        "setting": report.setting,
+        "cases": [
+            {"case": case.name, "rows": [row.as_json() for row in rows], "table": table(case, rows)}
+            for case, rows in report.results
+        ],
     }
+
+
+def from_json(found: Mapping[str, Any]) -> Report:
+    """Make a report of what `as_json` gave, without its tables.
+
+    :raises KeyError: it names a case that is no more, or is something else.
+    :raises TypeError: samples had other fields then.
+    """
+    by_name = {case.name: case for case in CASES}
+    results: list[tuple[Case, Rows]] = []
+    for part in found["cases"]:
+        case = by_name[part["case"]]
+        rows: Rows = []
+        for row in part["rows"]:
+            samples = [CLASSES[case.kind](**sample) for sample in row["samples"]]
+            rows.append(Row(row["proxy"], row["logged"], samples, row["problem"]))
+        results.append((case, rows))
+    return Report(list(found["setting"]), results)

@@ -1,149 +1,136 @@
 """The run: for each case all proxies are started, probed, and measured in turn, round after round.
 
-Rule: the proxies have a core of their own, everything else has another; one proxy is under load at
-a time, and the CPU time taken is read right before and right after the load.
+Rule: one proxy is under load at a time, and the next follows at once, so that the machine's noise
+meets all of them alike. Where memory is measured each proxy is started anew and has the machine alone.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from .answers import BadAnswer
 from .backing import backend
-from .cases import Case
-from .load.drive import drive
+from .cases import Case, Kind
 from .load.result import LoadFailed
+from .measuring import Cores, Running, load, take
 from .probe import probe
 from .processes import Child, DoesNotStart, free_port
-from .proxies import Place, Proxy
-from .samples import Row, Sample
-from .websocket_client import BadAnswer
+from .proxies import DIRECT, Place, Proxy
+from .samples import Row
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Cores:
-    """Which core the proxies have, and which one the load generator and the backends."""
-
-    proxy: int
-    load: int
-
-    @property
-    def shared(self) -> bool:
-        """Whether there is only one for all, which spoils latencies but not CPU per request."""
-        return self.proxy == self.load
-
-
-def choose_cores() -> Cores:
-    """Take the last core we may use for the proxies, the first for the rest."""
-    usable = sorted(os.sched_getaffinity(0))
-    return Cores(proxy=usable[-1], load=usable[0])
 
 
 @dataclass(frozen=True)
 class Plan:
     """How long to measure.
 
+    :ivar rounds: by the kind of case.
     :ivar seconds: of load on a proxy in a round, a whole number because wrk counts so.
     :ivar warm_up: of load before the first round, not measured; 0 for none.
     """
 
-    rounds: int
+    rounds: Mapping[Kind, int]
     seconds: int
     warm_up: int
 
 
 @dataclass(frozen=True)
-class Running:
-    """A proxy that passed the probe."""
+class Site:
+    """What a case is measured with: its backend, and a directory for each proxy."""
 
-    proxy: Proxy
-    child: Child
-    place: Place
-    row: Row
+    case: Case
+    plan: Plan
+    cores: Cores
+    directory: Path
+    backend: Child
+    backend_port: int
+    say: Say
+
+    @property
+    def rounds(self) -> int:
+        """How often each proxy is measured."""
+        return self.plan.rounds[self.case.kind]
+
+    def start(self, proxy: Proxy, row: Row[Any], stack: ExitStack) -> list[Running]:
+        """Start and probe a proxy; give nothing where it fails, and write into its row why."""
+        try:
+            return [self._start(proxy, row, stack)]
+        except (DoesNotStart, BadAnswer) as error:
+            row.problem = str(error)
+            self.say(f"  {proxy.name}: {row.problem}")
+            return []
+
+    def _start(self, proxy: Proxy, row: Row[Any], stack: ExitStack) -> Running:
+        if reason := proxy.missing():
+            raise DoesNotStart(reason)
+        directory = Path(tempfile.mkdtemp(prefix=f"{proxy.name}-", dir=self.directory))
+        place = Place(free_port(), self.backend_port, directory)
+        child = stack.enter_context(proxy.start(place, core=self.cores.proxy))
+        try:
+            child.wait_until_listening(place.port)
+        except DoesNotStart as error:
+            raise DoesNotStart(f"does not start: {error}") from error
+        try:
+            probe(self.case, place.port)
+        except BadAnswer as error:
+            raise BadAnswer(f"failed the probe: {error}") from error
+        return Running(child, place, row)
+
+    def direct(self, row: Row[Any]) -> Running:
+        """Give the backend as if it were a proxy."""
+        directory = Path(tempfile.mkdtemp(prefix=f"{DIRECT}-", dir=self.directory))
+        return Running(self.backend, Place(self.backend_port, self.backend_port, directory), row)
 
 
-def run_case(case: Case, proxies: list[Proxy], plan: Plan, cores: Cores, say: Say) -> list[Row]:
+def run_case(case: Case, proxies: list[Proxy], plan: Plan, cores: Cores, say: Say) -> list[Row[Any]]:
     """Measure all proxies in one case, and give a row for each."""
-    rows = [Row(proxy.name) for proxy in proxies]
+    rows: list[Row[Any]] = [Row(proxy.name, case.logged) for proxy in proxies]
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="txproxy-bench-")))
-        port = stack.enter_context(backend(case.backend, core=cores.load, directory=_below(directory, "backend")))
-        running = []
-        for proxy, row in zip(proxies, rows, strict=True):
-            place = Place(free_port(), port, _below(directory, proxy.name))
-            try:
-                running.append(_start(case, proxy, place, row, cores, stack))
-            except (DoesNotStart, BadAnswer) as error:
-                row.problem = str(error)
-                say(f"  {proxy.name}: {row.problem}")
-        for each in running:
-            if plan.warm_up:
-                _measure(case, each, plan.warm_up, cores)
-        for number in range(plan.rounds):
-            for each in running:
-                _measure_round(case, each, plan.seconds, cores)
-            say(f"  round {number + 1} of {plan.rounds}: {_progress(running)}")
+        behind = directory / "backend"
+        behind.mkdir()
+        child, port = stack.enter_context(backend(case.backend, core=cores.load, directory=behind))
+        site = Site(case, plan, cores, directory, child, port, say)
+        if case.kind is Kind.MEMORY:
+            _one_alone(site, proxies, rows)
+            return rows
+        running = [each for proxy, row in zip(proxies, rows, strict=True) for each in site.start(proxy, row, stack)]
+        if case.kind is Kind.LATENCY:
+            # A backend has no access log.
+            running.insert(0, site.direct(Row(DIRECT, logged=False)))
+            rows.insert(0, running[0].row)
+        _interleaved(site, running)
     return rows
 
 
-def _below(directory: Path, name: str) -> Path:
-    (directory / name).mkdir()
-    return directory / name
+def _interleaved(site: Site, running: list[Running]) -> None:
+    for each in running if site.plan.warm_up else ():
+        try:
+            load(site.case, each, site.plan.warm_up, site.cores)
+        except LoadFailed as error:
+            each.row.problem = str(error)
+    for number in range(site.rounds):
+        for each in running:
+            take(site.case, each, site.plan.seconds, site.cores)
+        site.say(f"  round {number + 1} of {site.rounds}: {_progress([each.row for each in running])}")
 
 
-def _start(case: Case, proxy: Proxy, place: Place, row: Row, cores: Cores, stack: ExitStack) -> Running:
-    if proxy.missing():
-        raise DoesNotStart("not installed")
-    child = stack.enter_context(proxy.start(place, core=cores.proxy))
-    try:
-        child.wait_until_listening(place.port)
-    except DoesNotStart as error:
-        raise DoesNotStart(f"does not start: {error}") from error
-    try:
-        probe(case, place.port)
-    except BadAnswer as error:
-        raise BadAnswer(f"failed the probe: {error}") from error
-    return Running(proxy, child, place, row)
+def _one_alone(site: Site, proxies: list[Proxy], rows: list[Row[Any]]) -> None:
+    for number in range(site.rounds):
+        for proxy, row in zip(proxies, rows, strict=True):
+            if row.problem:
+                continue
+            with ExitStack() as stack:
+                for running in site.start(proxy, row, stack):
+                    take(site.case, running, site.plan.seconds, site.cores)
+        site.say(f"  start {number + 1} of {site.rounds}: {_progress(rows)}")
 
 
-def _measure_round(case: Case, running: Running, seconds: int, cores: Cores) -> None:
-    row = running.row
-    if row.problem:
-        return
-    try:
-        row.samples.append(_measure(case, running, seconds, cores))
-    except LoadFailed as error:
-        row.problem = str(error)
-    if not running.child.running():
-        row.problem = f"it ended under load: {running.child.complaint()}"
-
-
-def _measure(case: Case, running: Running, seconds: int, cores: Cores) -> Sample:
-    child, place = running.child, running.place
-    if place.log.exists():
-        os.truncate(place.log, 0)  # so that hours of lines never fill the disk
-    began, used_before = time.monotonic(), child.cpu_seconds()
-    load = drive(case, place.port, seconds, core=cores.load, directory=place.directory)
-    used = child.cpu_seconds() - used_before
-    elapsed = time.monotonic() - began
-    return Sample(
-        cpu=used * 1e6 / load.answers if load.answers else 0.0,
-        rate=load.answers / load.seconds,
-        p50=load.p50,
-        p99=load.p99,
-        busy=used / elapsed,
-        answers=load.answers,
-        errors=load.errors if load.answers else max(load.errors, 1),
-        log_bytes=place.log.stat().st_size if place.log.exists() else 0,
-    )
-
-
-def _progress(running: list[Running]) -> str:
-    return ", ".join(f"{each.proxy.name} {each.row.samples[-1].cpu:.1f}" for each in running if each.row.samples)
+def _progress(rows: list[Row[Any]]) -> str:
+    return ", ".join(f"{row.proxy} {row.samples[-1].figure:.2f}" for row in rows if row.samples)

@@ -11,14 +11,11 @@ import os
 import re
 import socket
 
+from .answers import BadAnswer, connect
 from .cases import BROWSER_HEADERS
 from .websocket_frames import accept_value
 
 _ACCEPT = re.compile(rb"\r\nSec-WebSocket-Accept: *([^\r]*)", re.IGNORECASE)
-
-
-class BadAnswer(Exception):
-    """Something else came back than what had to."""
 
 
 def handshake(port: int, path: str, extra: tuple[tuple[str, str], ...] = ()) -> tuple[socket.socket, bytes]:
@@ -37,8 +34,7 @@ def handshake(port: int, path: str, extra: tuple[tuple[str, str], ...] = ()) -> 
         *extra,
     ]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    sock = socket.create_connection(("127.0.0.1", port), timeout=2)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock = connect(port)
     try:
         sock.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
         head = _read_head(sock)

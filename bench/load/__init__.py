@@ -1,5 +1,5 @@
-"""The load generators: wrk for HTTP, one of our own for WebSocket.
+"""The load generators: wrk for HTTP under full load, and of our own what it cannot do.
 
-Rule: each runs as a child process for a bounded time and says in one line of JSON what came back;
-see `result.Load`.
+Rule: each that makes load runs as a child process for a bounded time and says in one line of JSON what
+came back; see `result.Load`. `idle` makes none, and runs where the memory is read.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench.cases import Backend, Case
+from bench.cases import Backend, Case, Kind
 from bench.processes import Child
 
 from .result import Load, LoadFailed, parse
@@ -20,6 +20,8 @@ _GRACE = 15.0
 
 def argv(case: Case, port: int, seconds: int) -> list[str]:
     """Give the command that loads this port with the case for so many whole seconds."""
+    if case.kind is Kind.LATENCY:
+        return [sys.executable, "-m", "bench.load.at_rate", str(port), case.name, str(seconds)]
     if case.backend is Backend.ECHO:
         program = [sys.executable, "-m", "bench.load.websocket"]
         return [*program, str(port), str(case.connections), str(seconds)]

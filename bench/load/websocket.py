@@ -13,9 +13,12 @@ import socket
 import sys
 import time
 
+from bench.answers import BadAnswer
 from bench.cases import MESSAGE_SIZE
-from bench.websocket_client import BadAnswer, handshake
+from bench.websocket_client import handshake
 from bench.websocket_frames import from_client, from_server
+
+from .result import summary
 
 
 class Echoing:
@@ -52,7 +55,7 @@ class Echoing:
 
 
 def run(port: int, connections: int, seconds: float) -> dict[str, int]:
-    """Echo for that long and give the counts and latencies (microseconds) of all connections."""
+    """Echo for that long and give the summary of all connections."""
     poller = select.epoll()
     echoing: dict[int, Echoing] = {}
     socks = [handshake(port, "/echo")[0] for _ in range(connections)]
@@ -76,15 +79,7 @@ def run(port: int, connections: int, seconds: float) -> dict[str, int]:
                 errors += 1
                 poller.unregister(fd)
                 del echoing[fd]
-    elapsed = time.perf_counter_ns() - start
-    took.sort()
-    return {
-        "answers": len(took),
-        "microseconds": elapsed // 1000,
-        "p50": took[len(took) // 2] // 1000 if took else 0,
-        "p99": took[len(took) * 99 // 100] // 1000 if took else 0,
-        "errors": errors,
-    }
+    return summary(took, time.perf_counter_ns() - start, errors)
 
 
 if __name__ == "__main__":
