@@ -16,13 +16,15 @@ from .cases import Case, Kind
 from .load.drive import drive
 from .load.idle import Held
 from .load.result import Load, LoadFailed
-from .processes import Child
+from .processes import Child, files_allowed
 from .proxies import Place
 from .samples import CpuSample, LatencySample, MemorySample, Row
 
 # Before memory is read for the first time: so many connections, which stay open, and requests on each, so
 # that what a proxy makes once, it has made.
 _WARM_CONNECTIONS, _WARM_REQUESTS = 64, 20
+# Descriptors that a process needs besides those of its clients.
+_SPARE_FILES = 200
 # What a proxy puts off until it is idle, such as giving memory back, it does meanwhile.
 _SETTLE_SECONDS = 0.5
 
@@ -116,6 +118,8 @@ def _latency(case: Case, running: Running, seconds: int, cores: Cores) -> Latenc
 
 
 def _memory(case: Case, running: Running, _seconds: int, _cores: Cores) -> MemorySample:
+    if (allowed := files_allowed()) < case.connections + _SPARE_FILES:
+        raise LoadFailed(f"this system allows {allowed} open files, too few for {case.connections} connections")
     with Held(case, running.place.port) as held:
         held.open(_WARM_CONNECTIONS, requests=_WARM_REQUESTS)
         before = _settled(running.child)

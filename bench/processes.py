@@ -42,6 +42,11 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def files_allowed() -> int:
+    """Tell how many files this process, and each child that it starts, may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 @contextmanager
 def pinned_to(core: int) -> Iterator[None]:
     """Let this process, and with it the children it starts meanwhile, run on one core only."""
