@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
+from typing import Any
 
 from txproxy.policy.token_query import hide
 
@@ -25,13 +26,11 @@ from .record import Record
 Format = Callable[[Record], str]
 
 _VERSIONS = {10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0", 30: "HTTP/3.0"}
-_USUAL_METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-_METHODS = {b"": "null", **{name: quote(name.decode()) for name in _USUAL_METHODS}}
 # More than any route map has in use at a time, and not a danger to memory.
 _MOST_PLACES = 4096
-# Hosts and user agents up to this length are remembered as they are written; clients choose them.
-_MOST_TEXTS = 1024
-_SHORT = 256
+# Shapes of lines that are remembered; clients choose what is in them, so long ones are not: 2 MiB at most.
+_MOST_SHAPES = 1024
+_LONG = 512
 _THOUSANDTHS = tuple(f".{number:03d}Z" for number in range(1000))
 _USERINFO = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*:)//[^/?#]*@")
 _NOT_PLAIN = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
@@ -46,11 +45,10 @@ def json_format() -> Format:
     """
     latest = -1
     stamp = ""
-    # What the route map and the table of causes say is the same again and again: 1 us less.
-    place_of = lru_cache(_MOST_PLACES)(_json_place)
-    text_of = lru_cache(_MOST_TEXTS)(_json_text)
+    # One exchange of a connection is mostly like the other in all but its target and its times.
+    shape_of = lru_cache(_MOST_SHAPES)(_json_shape)
 
-    # Above 40 lines, and without calls of its own, because this runs once for every exchange.
+    # Without calls of its own where it can, because this runs once for every exchange.
     def line(record: Record) -> str:
         nonlocal latest, stamp
         (
@@ -85,37 +83,57 @@ def json_format() -> Format:
             latest = second
         if b"?" in target or target[:1] != b"/":
             target = _safe_url(target)
-        if b"@" in host:
-            host = host.rpartition(b"@")[2]
-        agent = "null"
-        if user_agent is not None:
-            agent = text_of(user_agent) if len(user_agent) < _SHORT else _json_text(user_agent)
+        shape: tuple[Any, ...] = (client, listener, scheme, method, host, version, status, cause, route, upstream)
+        shape = (*shape, backend, attempts, reused, user_agent, referer)
+        long = len(host) + len(method) + len(user_agent or b"") + len(referer or b"") > _LONG
+        who, what, where, how = (_json_shape if long else shape_of)(*shape)
         # An answer that comes in one piece ends with its first byte: written once, for that takes longest.
         took = f"{duration:.6f}"
         first = "null" if first_byte is None else took if first_byte == duration else f"{first_byte:.6f}"
         return (
             f'{{"time":"{stamp}{_THOUSANDTHS[int((time - second) * 1000)]}","request_id":{quote(request_id)},'
-            f'"client":{quote(client) if client else "null"},"client_port":{client_port or "null"},'
-            f'"method":{_METHODS.get(method) or _json_text(method)},'
-            f'"host":{text_of(host) if len(host) < _SHORT else _json_text(host)},'
-            f'"target":{quote(target.decode("utf-8", "backslashreplace"))},'
-            f'{place_of(version, listener, scheme, route, upstream, backend, cause)},"status":{status},'
-            f'"bytes_received":{bytes_received},"bytes_sent":{bytes_sent},"duration":{took},'
-            f'"connect":{"null" if connect is None else f"{connect:.6f}"},'
-            f'"first_byte":{first},"attempts":{attempts},"reused":{"true" if reused else "false"},"user_agent":{agent},'
-            f'"referer":{"null" if referer is None else _json_text(_safe_referer(referer))}}}\n'
+            f'"client":{who},"client_port":{client_port or "null"},{what},'
+            f'"target":{quote(target.decode("utf-8", "backslashreplace"))},{where},"bytes_received":{bytes_received},'
+            f'"bytes_sent":{bytes_sent},"duration":{took},"connect":{"null" if connect is None else f"{connect:.6f}"},'
+            f'"first_byte":{first},{how}}}\n'
         )
 
     return line
 
 
-def _json_place(version: int, listener: str, scheme: str, route: str, upstream: str, backend: str, cause: str) -> str:
-    """Write what an exchange shares with the others of its route, backend and outcome."""
-    return (
+def _json_shape(
+    client: str,
+    listener: str,
+    scheme: str,
+    method: bytes,
+    host: bytes,
+    version: int,
+    status: int,
+    cause: str,
+    route: str,
+    upstream: str,
+    backend: str,
+    attempts: int,
+    reused: bool,
+    user_agent: bytes | None,
+    referer: bytes | None,
+) -> tuple[str, str, str, str]:
+    """Write what an exchange has in common with others, in the four pieces that it makes of a line."""
+    if b"@" in host:
+        host = host.rpartition(b"@")[2]
+    who = _or_null(client)
+    what = f'"method":{_json_text(method) if method else "null"},"host":{_json_text(host)}'
+    where = (
         f'"version":{_or_null(_VERSIONS.get(version, ""))},"listener":{quote(listener)},"scheme":{quote(scheme)},'
         f'"route":{_or_null(route)},"upstream":{_or_null(upstream)},"backend":{_or_null(backend)},'
-        f'"cause":{_or_null(cause)}'
+        f'"cause":{_or_null(cause)},"status":{status}'
     )
+    how = (
+        f'"attempts":{attempts},"reused":{"true" if reused else "false"},'
+        f'"user_agent":{"null" if user_agent is None else _json_text(user_agent)},'
+        f'"referer":{"null" if referer is None else _json_text(_safe_referer(referer))}'
+    )
+    return who, what, where, how
 
 
 def _json_text(value: bytes) -> str:
