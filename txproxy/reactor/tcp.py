@@ -165,4 +165,4 @@ def connect_tcp(reactor: Any, host: str, port: int, factory: Any, turn: Turn) ->
 
 def _watches_descriptors(reactor: Any) -> bool:
     # A reactor with transports of its own (IOCP, uvloop's) or a test's stays in charge of them.
-    return isinstance(reactor, PosixReactorBase)
+    return isinstance(reactor, PosixReactorBase) and not getattr(reactor, "own_transports", False)

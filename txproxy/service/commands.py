@@ -225,13 +225,18 @@ def _add_run(commands: Any) -> None:
         "txproxy run -c routes.yaml",
     )
     parser.add_argument("-c", "--config", metavar="FILE", required=True, help="the route map")
+    parser.add_argument(
+        "--reactor",
+        metavar="NAME",
+        help="Twisted's reactor, as twistd names it: uvloop (default, where uvloop is installed), epoll, poll, ...",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from .running import CannotRun, load_or_complain, run
 
     try:
-        run(load_or_complain(arguments.config, os.environ, _tell))
+        run(load_or_complain(arguments.config, os.environ, _tell), reactor_name=arguments.reactor)
     except CannotRun as error:
         return _fail(str(error), PROBLEMS, prefix="")
     return OK

@@ -1,7 +1,8 @@
 """`twistd txproxy` and `twist txproxy`.
 
 Rule: the route map is read and everything is made of it before twistd daemonizes, so that whatever is
-wrong is said on the terminal, with exit status 1.
+wrong is said on the terminal, with exit status 1. The reactor is chosen before anything imports one, so
+nothing is imported here, at the top, that would.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.python import usage
 
-from .daemon import warn_of_lost_log
-from .running import CannotRun, load_or_complain, make_service
+from .running import CannotRun, install_reactor, load_or_complain, make_service
 
 
 class Options(usage.Options):
@@ -28,7 +28,11 @@ class Options(usage.Options):
     )
 
     def postOptions(self) -> None:
-        """Nothing is checked here: the route map speaks for itself."""
+        """Choose the reactor, now that --reactor would have; the route map speaks for itself later."""
+        try:
+            install_reactor()
+        except CannotRun as error:
+            raise usage.UsageError(str(error)) from error
 
 
 def makeService(options: Any) -> IService:
@@ -37,6 +41,8 @@ def makeService(options: Any) -> IService:
     :raises SystemExit: 1, the route map cannot be served; why is on standard error by then.
     """
     from twisted.internet import reactor  # by now it is chosen
+
+    from .daemon import warn_of_lost_log  # and what this imports may ask for it
 
     try:
         config = load_or_complain(os.path.abspath(options["config"]), os.environ, _complain)

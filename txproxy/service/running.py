@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from txproxy.config.loading import load
@@ -22,8 +23,27 @@ class CannotRun(Exception):
     """Why nothing is served, as text for a terminal."""
 
 
-def install_reactor() -> None:
-    """Choose the reactor. So far Twisted's default, which the first import installs."""
+def install_reactor(name: str | None = None) -> None:
+    """Choose the reactor, where none is installed yet.
+
+    :param name: as twistd's --reactor has it; None: uvloop's where uvloop is there, else Twisted's default.
+    :raises CannotRun: there is no such reactor, or what it needs is missing.
+    """
+    if "twisted.internet.reactor" in sys.modules:
+        return  # whoever embeds us, or --reactor, has chosen
+    if name is None:
+        if find_spec("uvloop") is None:
+            return  # the first import installs the default
+        name = "uvloop"
+    from twisted.application.reactors import NoSuchReactor, getReactorTypes, installReactor
+
+    try:
+        installReactor(name)
+    except NoSuchReactor as error:
+        known = ", ".join(sorted(each.shortName for each in getReactorTypes()))
+        raise CannotRun(f"there is no reactor {name!r}; there are {known}") from error
+    except ImportError as error:
+        raise CannotRun(f"the reactor {name!r} cannot be had here: {error}") from error
 
 
 def load_or_complain(file: str, environ: Mapping[str, str], complain: Callable[[str], object]) -> Config:
@@ -61,13 +81,14 @@ def make_service(config: Config, reactor: Any) -> ProxyService:
     return service
 
 
-def run(config: Config, *, started: Callable[[], None] | None = None) -> None:
+def run(config: Config, *, started: Callable[[], None] | None = None, reactor_name: str | None = None) -> None:
     """Serve until the process is told to stop.
 
     :param started: called once all addresses are bound.
+    :param reactor_name: see `install_reactor`.
     :raises CannotRun: an address, a log or code that the map names cannot be had.
     """
-    install_reactor()
+    install_reactor(reactor_name)
     from twisted.internet import reactor
     from twisted.internet.error import CannotListenError
     from twisted.logger import globalLogBeginner
