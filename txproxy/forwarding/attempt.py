@@ -184,8 +184,8 @@ class Attempt:
             # `_leave` without its frame.
             connection, self.connection = self.connection, None
             exchange.forwarded = None
-            if connection is not None and not connection.idle:
-                connection.discard()
+            if connection is not None:
+                connection.leave()
         exchange.send_head(head, body, end)
 
     def end_received(self, trailers: bytes) -> None:
@@ -245,11 +245,11 @@ class Attempt:
             connection.reset(error)
 
     def _leave(self) -> None:
-        """The answer is in. A request that is not out by now will not be finished."""
+        """The answer is in."""
         connection, self.connection = self.connection, None
         self.exchange.forwarded = None
-        if connection is not None and not connection.idle:
-            connection.discard()
+        if connection is not None:
+            connection.leave()
 
     def _upgrade(self, head: ResponseHead) -> None:
         exchange = self.exchange

@@ -127,8 +127,8 @@ class Exchange:
         self.client_ip = client.ip
         self.scheme = client.scheme
         self.request_id = request_id
-        self.seconds = surroundings.seconds
-        self.started = self.seconds()
+        self.seconds = seconds = surroundings.seconds
+        self.started = seconds()
         self.body_received: Callable[[bytes], None] = _drop
         self.end_received: Callable[[bytes], None] = _drop
         self.route: Any = None

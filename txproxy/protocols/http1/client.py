@@ -175,7 +175,7 @@ class ClientConnection(Holding):
             self._head_seen = True
             if end:
                 # `_end_response` without its frames, where nothing stands in the way of a next request.
-                if self._request_sent and self._decoder.reusable and not (self._spoiled or self._holds or self.lost):
+                if self._request_sent and self._decoder.reusable() and not (self._spoiled or self._holds or self.lost):
                     receiver, self.receiver = self.receiver, NOBODY
                     self._response_done = True
                     self._on_idle(self)
@@ -279,6 +279,11 @@ class ClientConnection(Holding):
         self._response_done = self._request_sent = True
         self.receiver = NOBODY
         self.discard()
+
+    def leave(self) -> None:
+        """Nobody waits for more: a request that is not out by now will not be finished."""
+        if not (self._request_sent and self._response_done):
+            self.discard()
 
     def discard(self) -> None:
         """End the connection without further words: it is not to be used again."""

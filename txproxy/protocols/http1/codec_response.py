@@ -125,7 +125,6 @@ class ResponseDecoder(Decoder):
         """Whether no response is due and nothing is left over."""
         return self._state == RESTING and not self._buffer
 
-    @property
     def reusable(self) -> bool:
         """Whether the connection may carry another request: it is idle, and the last head said that it stays."""
         return self.keep_alive and self._state == RESTING and not self._buffer
