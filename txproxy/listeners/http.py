@@ -99,19 +99,21 @@ class HttpFactory(ServerFactory):
         self._connections = connections
         self._listener = listener
         self.is_trusted = is_trusted
-        self.port: Any = None
+        #: the number of the port that clients come to, 0 for a unix socket
+        self.local_port = 0
+        # Made once, not for each connection.
+        self._received, self._malformed, self._ended = frontend.request_received, frontend.malformed, self._lost
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A client has connected."""
         if not self._connections.admit():
             return None
         host = getattr(addr, "host", None) or ""
-        local = 0 if self.port is None else getattr(self.port.getHost(), "port", 0)
-        client = Client(host, getattr(addr, "port", 0), local, "http", self._listener, self.is_trusted(host))
-        frontend = self._frontend
-        connection = ServerConnection(self._settings, frontend.request_received, frontend.malformed, self._lost, client)
+        port = getattr(addr, "port", 0)
+        client = Client(host, port, self.local_port, "http", self._listener, self.is_trusted(host))
+        connection = ServerConnection(self._settings, self._received, self._malformed, self._ended, client)
         self._connections.open.add(connection)
-        frontend.counters.connection_opened()
+        self._frontend.counters.connection_opened()
         return connection
 
     def _lost(self, connection: ServerConnection) -> None:
@@ -131,11 +133,11 @@ def listen(reactor: Any, address: Any, factory: HttpFactory) -> Any:
     """
     if address.kind == "tcp":
         port = listen_tcp(reactor, address.port, factory, BACKLOG, address.host)
+        factory.local_port = port.getHost().port
     else:
         _remove_stale_socket(address.path)
         mode = 0o666 if address.mode is None else address.mode
         port = reactor.listenUNIX(address.path, factory, backlog=BACKLOG, mode=mode, wantPID=False)
-    factory.port = port
     return port
 
 

@@ -80,8 +80,10 @@ class Deadlines:
             self._loop.start(self.tick, now=False)
         at = self.now + seconds
         entry.deadline = at
-        slot = int(at / self.tick) + 2
         old = entry.deadline_slot
+        if old and at >= old * self.tick:
+            return  # it is looked at before that; nearly always
+        slot = int(at / self.tick) + 2
         if not old or slot < old:
             if old:
                 self._take_out(entry)

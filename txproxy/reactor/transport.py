@@ -8,7 +8,19 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any
+
+
+def receive_with(protocol: Any, receiver: Callable[[bytes], object]) -> None:
+    """Let a protocol's transport give what it reads to this from now on.
+
+    Transports look `dataReceived` up for each read; one that can bind it calls the receiver straight from C.
+    """
+    protocol.dataReceived = receiver
+    bind = getattr(protocol.transport, "bindReceiver", None)
+    if bind is not None:
+        bind(receiver)
 
 
 def unsent_bytes(transport: Any) -> int:

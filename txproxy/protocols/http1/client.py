@@ -23,7 +23,7 @@ from txproxy.model.errors import (
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
-from txproxy.reactor.transport import unsent_bytes, untaken_bytes
+from txproxy.reactor.transport import receive_with, unsent_bytes, untaken_bytes
 
 from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
@@ -115,6 +115,7 @@ class ClientConnection(Holding):
     def makeConnection(self, transport: Any) -> None:
         """Take the transport."""
         self.transport = transport
+        receive_with(self, self.dataReceived)
         transport.registerProducer(self, True)
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
@@ -143,7 +144,7 @@ class ClientConnection(Holding):
             if self._decoder.held_back and self._holds:
                 self._deadlines.disarm(self)
                 self._spoiled = True
-                self.dataReceived = self._ended
+                receive_with(self, self._ended)
                 return
             self._decoder.eof()
         self.discard()

@@ -128,14 +128,18 @@ def clean_trailers(block: bytes) -> bytes:
     return UNDERSCORED.sub(b"", _forbidden_trailers.sub(b"", block)) if block else block
 
 
+_NOT_NOMINATED = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"host", b"content-length"))
+
+
 def nominated(options: list[bytes]) -> tuple[bytes, ...]:
     """Name the fields that `Connection` makes hop-by-hop (RFC 9110, section 7.6.1).
 
     Host and Content-Length are never among them: a sender must not list what is meant for all
     recipients, and a message without them is a different message.
     """
-    known = (b"close", b"keep-alive", b"upgrade", b"te", b"host", b"content-length")
-    return tuple(option for option in options if option not in known and fields.TOKEN.fullmatch(option))
+    if _NOT_NOMINATED.issuperset(options):
+        return ()
+    return tuple(option for option in options if option not in _NOT_NOMINATED and fields.TOKEN.fullmatch(option))
 
 
 _REQUEST_LINE = re.compile(_TOKEN + rb" [!-\"$-~]++ HTTP/1\.[01]")

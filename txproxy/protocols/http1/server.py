@@ -21,7 +21,7 @@ from txproxy.model.errors import (
 )
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
-from txproxy.reactor.transport import untaken_bytes
+from txproxy.reactor.transport import receive_with, untaken_bytes
 
 from .codec_request import RequestDecoder
 from .codec_write import CHUNK_END, chunk, informational_head, response_head
@@ -105,6 +105,9 @@ class ServerConnection(Ending):
     def makeConnection(self, transport: Any) -> None:
         """Take the transport; the header deadline begins."""
         self.transport = transport
+        receive_with(self, self.dataReceived)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)  # a piece of a slow answer waits for no acknowledgement of the last one
         transport.registerProducer(self, True)
         self.settings.deadlines.arm(self, self.settings.header_timeout)
 

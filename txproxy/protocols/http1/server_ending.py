@@ -19,7 +19,7 @@ from txproxy.model.errors import (
 from txproxy.model.head import RequestHead
 from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
-from txproxy.reactor.transport import untaken_bytes
+from txproxy.reactor.transport import receive_with, untaken_bytes
 
 from .codec_request import RequestDecoder
 from .holding import Holding
@@ -188,7 +188,7 @@ class Ending(Holding):
         transport = self.transport
         transport.unregisterProducer()
         self._decoder.abandon()
-        self.dataReceived = self._discard
+        receive_with(self, self._discard)
         self._response = SENT
         self._linger_until = self.settings.deadlines.now + LINGER_SECONDS
         self._let_go()

@@ -56,6 +56,8 @@ class StreamTransport:
         "_held",
         "_no_delay",
         "_peer",
+        "_pulling",
+        "_turn",
         "_pending",
         "_pending_size",
         "_reading",
@@ -76,6 +78,9 @@ class StreamTransport:
 
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
+        self._turn = reactor.turn
+        #: whether there is a producer that is asked for each piece
+        self._pulling = False
         self.protocol: Any = None
         self.data_received: Any = self._deliver
         self.connected = self.disconnected = self.disconnecting = False
@@ -255,14 +260,14 @@ class StreamTransport:
         """
         if not isinstance(data, bytes):
             raise TypeError("Data must be bytes")
-        if not data or self._write_ended or not self.connected:
+        if self._write_ended or not self.connected:
             return
         if not self._dirty:
             self._dirty = True
-            self.reactor.turn.add(self)
+            self._turn.add(self)
         self._pending.append(data)
-        self._pending_size += len(data)
-        if self._pending_size > self.bufferSize:
+        self._pending_size = size = self._pending_size + len(data)
+        if size > self.bufferSize:
             self.pause_writing()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -287,16 +292,16 @@ class StreamTransport:
     def end_turn(self) -> None:
         """Called once at the end of a turn in which something was written, or the end was asked for."""
         self._dirty = False
-        if self._uv is None:
+        uv = self._uv
+        if uv is None:
             return
-        if self._pending:
-            self.flush()
-        producer = self.producer
-        if (
-            self.disconnecting
-            or self._write_ending
-            or (producer is not None and (self.producerPaused or not self.streamingProducer))
-        ):
+        pending = self._pending
+        if pending:
+            data = pending[0] if len(pending) == 1 else b"".join(pending)
+            pending.clear()
+            self._pending_size = 0
+            uv.write(data)
+        if self.disconnecting or self._write_ending or self.producerPaused or self._pulling:
             self._drained_if_empty()
 
     def _drained_if_empty(self) -> None:
@@ -351,7 +356,7 @@ class StreamTransport:
     def _await_end_of_turn(self) -> None:
         if not self._dirty:
             self._dirty = True
-            self.reactor.turn.add(self)
+            self._turn.add(self)
 
     def abortConnection(self) -> None:
         """End the connection with a reset; what was not sent is dropped."""
@@ -388,12 +393,14 @@ class StreamTransport:
         self.producer = producer
         self.producerPaused = False
         self.streamingProducer = bool(streaming)
+        self._pulling = not streaming
         if not streaming:
             producer.resumeProducing()
 
     def unregisterProducer(self) -> None:
         """Take no more of the producer's bytes."""
         self.producer = None
+        self.producerPaused = self._pulling = False
         if self.connected and self.disconnecting:
             self._await_end_of_turn()
 

@@ -12,17 +12,18 @@ from typing import Any
 class Turn:
     """Collects the transports that something was written to; all of a reactor share one."""
 
-    __slots__ = ("_call_soon", "_waiting")
+    __slots__ = ("_call_soon", "_end_bound", "_waiting")
 
     def __init__(self, loop: Any) -> None:
         self._call_soon = loop.call_soon
+        self._end_bound = self._end
         self._waiting: list[Any] = []
 
     def add(self, transport: Any) -> None:
         """Call the transport's `end_turn` at the end of this turn."""
         waiting = self._waiting
         if not waiting:
-            self._call_soon(self._end)
+            self._call_soon(self._end_bound)
         waiting.append(transport)
 
     def _end(self) -> None:
