@@ -20,9 +20,10 @@ from .processes import Child, files_allowed
 from .proxies import Place
 from .samples import CpuSample, LatencySample, MemorySample, Row
 
-# Before memory is read for the first time: so many connections, which stay open, and requests on each, so
-# that what a proxy makes once, it has made.
-_WARM_CONNECTIONS, _WARM_REQUESTS = 64, 20
+# Before memory is read for the first time: so many connections, which stay open, and requests on each. They
+# are as many requests as there will be more connections, so that the heap is as large as so much traffic makes
+# it, with what starting left free filled, and grows by nothing but idle connections after that.
+_WARM_CONNECTIONS, _WARM_REQUESTS = 64, 80
 # Descriptors that a process needs besides those of its clients.
 _SPARE_FILES = 200
 # What a proxy puts off until it is idle, such as giving memory back, it does meanwhile.
@@ -123,16 +124,13 @@ def _memory(case: Case, running: Running, _seconds: int, _cores: Cores) -> Memor
     with Held(case, running.place.port) as held:
         held.open(_WARM_CONNECTIONS, requests=_WARM_REQUESTS)
         before = _settled(running.child)
-        held.open(case.connections // 2 - _WARM_CONNECTIONS)
-        half = _settled(running.child)
-        held.open(case.connections - case.connections // 2)
+        held.open(case.connections)
         after = _settled(running.child)
         return MemorySample(
             before=before,
-            half=half,
             after=after,
             connections=case.connections,
-            answers=case.connections,
+            answers=_WARM_CONNECTIONS * _WARM_REQUESTS + case.connections,
             errors=held.lost(),
             log_bytes=running.log_bytes(),
         )
@@ -144,6 +142,8 @@ def _settled(child: Child) -> int:
         return child.memory()
     except PermissionError as error:  # it has given up its account, and we are neither root nor who it was
         raise LoadFailed(f"its memory may not be read: {error}") from error
+    except KeyError as error:
+        raise LoadFailed(f"this kernel does not tell {error}") from error
 
 
 _KINDS: dict[Kind, Callable[[Case, Running, int, Cores], CpuSample | LatencySample | MemorySample]] = {

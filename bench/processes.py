@@ -73,14 +73,21 @@ def _session_members(session: int) -> list[int]:
     return members
 
 
-def proportional_set_size(smaps_rollup: str) -> int:
-    """Give the octets that a process holds, from the text of /proc/<pid>/smaps_rollup.
+# The parts of a process's memory that are its own doing. The fourth, pages of files, is programs and libraries:
+# what of it counts for one process depends on who else on the machine runs the same.
+_OWN_MEMORY = ("Pss_Anon", "Pss_Shmem", "SwapPss")
 
-    A page that several processes map counts in parts, so that a sum over processes counts it once; what
-    was swapped out counts as well. Sockets' buffers are the kernel's, and are not in it.
+
+def own_memory(smaps_rollup: str) -> int:
+    """Give the octets that a process holds besides pages of files, from the text of /proc/<pid>/smaps_rollup.
+
+    A page that several processes map counts in parts, so that a sum over processes counts it once. Sockets'
+    buffers are the kernel's, and are not in it.
+
+    :raises KeyError: this kernel does not tell (before Linux 5.4).
     """
-    kib = re.findall(r"^(?:Pss|SwapPss): +(\d+) kB$", smaps_rollup, re.MULTILINE)
-    return sum(map(int, kib)) * 1024
+    kib = dict(re.findall(r"^(\w+): +(\d+) kB$", smaps_rollup, re.MULTILINE))
+    return sum(int(kib[name]) for name in _OWN_MEMORY) * 1024
 
 
 def _cpu_clock(pid: int) -> int:
@@ -147,11 +154,11 @@ class Child:
         return total
 
     def memory(self) -> int:
-        """Give the octets that the process and its descendants hold: see `proportional_set_size`."""
+        """Give the octets that the process and its descendants hold: see `own_memory`."""
         total = 0
         for pid in self.pids():
             try:
-                total += proportional_set_size(Path(f"/proc/{pid}/smaps_rollup").read_text())
+                total += own_memory(Path(f"/proc/{pid}/smaps_rollup").read_text())
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended
         return total

@@ -66,12 +66,10 @@ class MemorySample:
     """For Kind.MEMORY; memory is that of all the proxy's processes, in octets.
 
     :ivar before: when it had served a number of requests.
-    :ivar half: when half of `connections` were open and idle.
-    :ivar after: when all of them were.
+    :ivar after: when `connections` more were open and idle.
     """
 
     before: int
-    half: int
     after: int
     connections: int
     answers: int
@@ -80,8 +78,8 @@ class MemorySample:
 
     @property
     def figure(self) -> float:
-        """KiB per connection, of the second half: the first fills what starting has left free in the heap."""
-        return (self.after - self.half) / (self.connections - self.connections // 2) / KIB
+        """KiB per connection."""
+        return (self.after - self.before) / self.connections / KIB
 
 
 @dataclass(frozen=True)

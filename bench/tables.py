@@ -74,7 +74,6 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     ),
     Kind.MEMORY: (
         _median("MiB before", ".1f", lambda sample: sample.before / KIB**2),
-        _median("MiB with half", ".1f", lambda sample: sample.half / KIB**2),
         _median("MiB with all", ".1f", lambda sample: sample.after / KIB**2),
         _median("KiB/connection", ".2f", lambda sample: sample.figure),
         _FAILED,

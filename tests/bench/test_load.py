@@ -12,7 +12,7 @@ from bench.cases import CASES, SMALL_BODY, Kind
 from bench.load.at_rate import Schedule, run
 from bench.load.idle import Held
 from bench.load.result import LoadFailed, parse, summary
-from bench.processes import proportional_set_size
+from bench.processes import own_memory
 from tests.support.backend import Backend, Connection, answering, ok
 from tests.support.waiting import until
 
@@ -119,8 +119,8 @@ def test_a_summary_is_read_as_it_was_said():
 
 
 def test_memory_is_read_from_the_rollup():
-    """Pss and SwapPss are added, in octets; what makes them up is not counted again."""
-    rollup = (
-        "5-7 ---p 0 00:00 0 [rollup]\nRss:   900 kB\nPss:   40 kB\nPss_Anon:   30 kB\nSwap:  9 kB\nSwapPss:   2 kB\n"
-    )
-    assert proportional_set_size(rollup) == 42 * 1024
+    """What is anonymous, shared or swapped out is added, in octets; pages of files are not."""
+    own = "Pss_Anon:   30 kB\nPss_File:   500 kB\nPss_Shmem:   1 kB\nSwap:  9 kB\nSwapPss:   2 kB\n"
+    assert own_memory(f"5-7 ---p 0 00:00 0 [rollup]\nRss:   900 kB\nPss:   531 kB\n{own}") == 33 * 1024
+    with pytest.raises(KeyError):
+        own_memory("Rss:   900 kB\nPss:   531 kB\n")

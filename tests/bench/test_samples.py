@@ -62,9 +62,9 @@ def test_a_spread_of_one_value_shows_no_range():
     assert str(Spread(0.5, -1, 2)) == "0.50 (-1.00..2.00)"
 
 
-def test_memory_counts_the_second_half():
-    """A connection costs what the second half of the connections made the proxy grow by."""
-    sample = MemorySample(1_000_000, 1_500_000, 1_500_000 + 2500 * 3072, 5000, answers=5000, errors=0, log_bytes=1)
+def test_memory_is_told_for_each_connection():
+    """A connection costs what the proxy grew by, divided by their number, in KiB."""
+    sample = MemorySample(1_000_000, 1_000_000 + 5000 * 3072, 5000, answers=5000, errors=0, log_bytes=1)
     assert sample.figure == 3.0
 
 
