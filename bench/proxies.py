@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import ClassVar
@@ -112,22 +113,42 @@ class Proxy:
 
 
 class Txproxy(Proxy):
-    """This project, on the default reactor."""
+    """This project, on uvloop's transports.
+
+    :cvar reactor: as `txproxy run --reactor` names it.
+    :cvar needs: the package that the reactor comes from; "" for one of Twisted's.
+    """
 
     name = "txproxy"
     template = "txproxy.yaml"
+    reactor: ClassVar[str] = "uvloop"
+    needs: ClassVar[str] = "uvloop"
+
+    def missing(self) -> str:
+        """Ask for the reactor's package."""
+        return f"{self.needs} is not installed" if self.needs and not find_spec(self.needs) else ""
 
     def version(self) -> str:
-        """Give the installed version and that of Twisted."""
-        return f"{_package('txproxy')} (Twisted {_package('twisted')}, Python {sys.version.split()[0]})"
+        """Give the installed version and what it stands on."""
+        stack = ["Twisted", *([self.needs] if self.needs else [])]
+        named = ", ".join(f"{name} {_package(name)}" for name in stack)
+        return f"{_package('txproxy')} ({named}, Python {sys.version.split()[0]})"
 
     def argv(self, config: Path, place: Place) -> list[str]:
         """Run the checkout's own package."""
-        return [sys.executable, "-m", "txproxy", "run", "-c", str(config)]
+        return [sys.executable, "-m", "txproxy", "run", "--reactor", self.reactor, "-c", str(config)]
 
     def environ(self, place: Place) -> dict[str, str]:
         """Find the package in the checkout, whatever is installed."""
         return {"PYTHONPATH": str(CHECKOUT)}
+
+
+class TxproxyEpoll(Txproxy):
+    """This project, on Twisted's own reactor for Linux."""
+
+    name = "txproxy-epoll"
+    reactor = "epoll"
+    needs = ""
 
 
 class Nginx(Proxy):
@@ -202,7 +223,7 @@ class Stock(Proxy):
         return [sys.executable, str(config), str(place.port), str(place.backend), str(place.log)]
 
 
-PROXIES: tuple[Proxy, ...] = (Txproxy(), Nginx(), Haproxy(), Caddy(), Stock())
+PROXIES: tuple[Proxy, ...] = (Txproxy(), TxproxyEpoll(), Nginx(), Haproxy(), Caddy(), Stock())
 # What every proxy is compared with, and what else.
 YARDSTICK = Nginx.name
 COMPARED = (Caddy.name, Stock.name)

@@ -18,7 +18,7 @@ from bench.tables import Rows, table
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 SAMPLES = {
     Kind.CPU: CpuSample(20.0, rate=1000, p50=1, p99=2, busy=0.5, answers=1000, errors=0, log_bytes=1),
-    Kind.MEMORY: MemorySample(1 << 20, 2 << 20, 3 << 20, 5000, answers=5000, errors=0, log_bytes=1),
+    Kind.MEMORY: MemorySample(1 << 20, 3 << 20, 5000, answers=5000, errors=0, log_bytes=1),
     Kind.LATENCY: LatencySample(0.2, 0.6, busy=0.1, answers=1000, errors=0, log_bytes=1),
 }
 
@@ -96,4 +96,4 @@ def test_the_setting_names_machine_plan_and_versions():
     assert "2 s" in second
     assert "3 for latency" in second
     assert third.startswith("txproxy ")
-    assert "; nginx " in third
+    assert "; txproxy-epoll " in third
