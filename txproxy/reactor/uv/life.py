@@ -1,0 +1,257 @@
+"""The life of one connection: from the socket that uvloop has, to the protocol's `connectionLost`.
+
+Rule: uvloop reads, writes and closes; this object only translates. A connection ends in `_lost`, once.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any
+
+from twisted.internet import error, interfaces, main
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .socket_view import SocketView
+
+# What may wait in user space before producers are paused: that of `twisted.internet.abstract.FileDescriptor`.
+BUFFER_SIZE = 64 * 1024
+
+_ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: a reset instead of an orderly end
+DONE = Failure(main.CONNECTION_DONE)
+_LOST = Failure(main.CONNECTION_LOST)
+
+
+class Life:
+    """What begins, ends and describes a connection; what goes through it is in the classes above.
+
+    :param reactor: whose `Turn` and loop are used.
+    :ivar data_received: where uvloop puts what it has read; see `bindReceiver`.
+    """
+
+    _log = Logger()
+    _tlsClientDefault = False
+    TLS = False
+    bufferSize = BUFFER_SIZE
+
+    # `__dict__` is for what Twisted sets when TLS is started, and for those who keep something at a transport;
+    # as long as nobody does, it takes no memory.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_aborting",
+        "_dirty",
+        "_eof_held",
+        "_held",
+        "_no_delay",
+        "_peer",
+        "_pending",
+        "_pending_size",
+        "_pulling",
+        "_reading",
+        "_reason",
+        "_turn",
+        "_uv",
+        "_write_ended",
+        "_write_ending",
+        "connected",
+        "data_received",
+        "disconnected",
+        "disconnecting",
+        "producer",
+        "producerPaused",
+        "protocol",
+        "reactor",
+        "streamingProducer",
+    )
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        self._turn = reactor.turn
+        #: whether there is a producer that is asked for each piece
+        self._pulling = False
+        self.protocol: Any = None
+        self.data_received: Any = self._deliver
+        self.connected = self.disconnected = self.disconnecting = False
+        self.producer: Any = None
+        self.producerPaused = self.streamingProducer = False
+        self._uv: Any = None
+        self._peer: Any = None
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        #: whether `end_turn` will be called at the end of this turn
+        self._dirty = False
+        self._reading = True
+        #: what uvloop read although nobody wanted it: it starts to read behind `connection_made` by itself
+        self._held: bytes = b""
+        self._eof_held = False
+        self._write_ending = self._write_ended = self._aborting = False
+        self._no_delay: bool | None = None
+        #: why the connection ends, where that is known before uvloop says so
+        self._reason: Failure | None = None
+
+    # For whoever makes one: `build` gives the protocol, once the peer is known.
+
+    def build(self) -> Any:
+        """Make the protocol; None: nobody wants this connection."""
+        raise NotImplementedError
+
+    def ended(self, reason: Failure) -> None:
+        """The protocol has been told that it is over."""
+
+    # Called by uvloop.
+
+    def connection_made(self, uv: Any) -> None:
+        """The socket is connected."""
+        self._uv = uv
+        self.reactor.streams.add(self)
+        try:
+            protocol = self.build()
+        except Exception:  # noqa: BLE001 - a factory is the user's
+            self._log.failure("a protocol could not be made")
+            protocol = None
+        if protocol is None:
+            self._refused()
+            return
+        self.protocol = protocol
+        self.connected = True
+        try:
+            protocol.makeConnection(self)
+        except Exception:  # noqa: BLE001 - and so is a protocol
+            self._failed()
+        self._settle()
+
+    def _refused(self) -> None:
+        self._uv.abort()
+
+    def _settle(self) -> None:
+        """Do what uvloop does by itself and Twisted does not, unless the protocol has asked for it."""
+        if not self._reading and self.data_received != self._deliver:
+            self._receive_with(self._deliver)  # uvloop begins to read now; `_deliver` keeps what comes
+
+    def _receive_with(self, receiver: Any) -> None:
+        raise NotImplementedError
+
+    def _deliver(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def connection_lost(self, exception: Exception | None) -> None:
+        """The connection is over: uvloop closes the socket behind this."""
+        if self._reason is not None:
+            reason = self._reason
+        elif exception is None:
+            reason = DONE
+        elif isinstance(exception, OSError):
+            reason = _LOST
+        else:
+            reason = Failure(exception)  # of a receiver that was bound directly
+        self._lost(reason)
+
+    # Inside.
+
+    def _failed(self) -> None:
+        """End the connection for an exception of its protocol or producer, which is being handled."""
+        failure = Failure()
+        self._log.failure("a protocol of {transport!r} failed", failure, transport=self)
+        self._end(failure)
+
+    def _end(self, reason: Failure) -> None:
+        """End the connection without sending anything more."""
+        if self._uv is not None and self._reason is None:
+            self._reason = reason
+            self._drop_pending()
+            self._uv.abort()
+
+    def _drop_pending(self) -> None:
+        self._write_ended = True
+        self._pending = []
+        self._pending_size = 0
+
+    def _lost(self, reason: Failure) -> None:
+        self.reactor.streams.discard(self)
+        self._uv = None
+        self.data_received = None
+        if not self.connected:
+            self.disconnected = True
+            return
+        self.connected = False
+        self.disconnected = True
+        self._drop_pending()
+        producer, self.producer = self.producer, None
+        protocol = self.protocol
+        try:
+            if producer is not None:
+                producer.stopProducing()
+        except Exception:  # noqa: BLE001 - as above; the protocol is told all the same
+            self._log.failure("a producer of {transport!r} failed", transport=self)
+        try:
+            protocol.connectionLost(reason)
+        except Exception:  # noqa: BLE001 - as above
+            self._log.failure("a protocol of {transport!r} failed at its end", transport=self)
+        self.ended(reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End now, as a reactor does that stops (part of Twisted's descriptors)."""
+        uv = self._uv
+        if uv is not None:
+            self._reason = reason
+            uv.abort()
+            self._lost(reason)
+
+    def abortConnection(self) -> None:
+        """End the connection with a reset; what was not sent is dropped."""
+        if self._aborting or self._uv is None or not self.connected:
+            return
+        self._aborting = True
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        except OSError:
+            pass  # it is gone already, which is what was asked for
+        self._reason = Failure(error.ConnectionAborted())
+        self._drop_pending()
+        self._uv.abort()
+
+    # What is asked of the socket.
+
+    @property
+    def socket(self) -> Any:
+        """The socket as uvloop shows it: its options and its descriptor.
+
+        :raises AttributeError: it is gone.
+        """
+        if self._uv is None:
+            raise AttributeError("the connection is closed")
+        return SocketView(self, self._uv.get_extra_info("socket"))
+
+    def getHandle(self) -> Any:
+        """Give the socket."""
+        return self.socket
+
+    def fileno(self) -> int:
+        """Give its descriptor, -1 if it is closed."""
+        return -1 if self._uv is None else int(self.socket.fileno())
+
+    def getPeer(self) -> Any:
+        """Give the other end's address."""
+        return self._peer
+
+    def getHost(self) -> Any:
+        """Give this end's address."""
+        raise NotImplementedError
+
+    def logPrefix(self) -> str:
+        """Name the protocol, as lines of the old log begin."""
+        protocol = self.protocol
+        if interfaces.ILoggingContext.providedBy(protocol):
+            return str(protocol.logPrefix())
+        return type(protocol).__name__
+
+    @property
+    def logstr(self) -> str:
+        """The same, as Twisted's transports have it."""
+        return self.logPrefix()
+
+    def __repr__(self) -> str:
+        state = "connected" if self.connected else "lost" if self.disconnected else "new"
+        return f"<{type(self).__name__} {type(self.protocol).__name__} {self._peer} {state}>"
