@@ -36,6 +36,11 @@ def by_run(routes: Path, folder: Path) -> list[str | Path]:
     return [sys.executable, "-m", "txproxy", "run", "-c", routes]
 
 
+def on_reactor(name: str) -> Argv:
+    """`python -m txproxy run --reactor NAME -c FILE`."""
+    return lambda routes, folder: [sys.executable, "-m", "txproxy", "run", "--reactor", name, "-c", routes]
+
+
 def by_twistd(routes: Path, folder: Path) -> list[str | Path]:
     """`twistd -n txproxy -c FILE`, in the foreground."""
     return [_script("twistd"), "-n", "--pidfile=", "txproxy", "-c", routes]
@@ -142,7 +147,12 @@ class Daemon:
     def open_sockets(self) -> int:
         """Count the sockets that it holds."""
         links = Path(f"/proc/{self.child.pid}/fd").iterdir()
-        return sum(1 for link in links if _points_to_socket(link))
+        return sum(1 for link in links if _points_to(link, "socket:"))
+
+    def open_pipes(self) -> int:
+        """Count the ends of pipes that it holds."""
+        links = Path(f"/proc/{self.child.pid}/fd").iterdir()
+        return sum(1 for link in links if _points_to(link, "pipe:"))
 
     def signal(self, number: signal.Signals) -> None:
         self.child.signal(number)
@@ -160,8 +170,8 @@ class Daemon:
         return f"--- map\n{self.path.read_text()}\n--- log\n{self.log()[-8000:]}\n--- access log\n{output[-4000:]}"
 
 
-def _points_to_socket(link: Path) -> bool:
+def _points_to(link: Path, what: str) -> bool:
     try:
-        return str(link.readlink()).startswith("socket:")
+        return str(link.readlink()).startswith(what)
     except FileNotFoundError:
         return False  # closed while we looked

@@ -139,6 +139,8 @@ class Attempt:
         exchange.stream.send_continue()
         # Held since the first backend was dialed, be it that the second had a connection ready.
         exchange.stream.release("dialing")
+        if request.content_length is not None and request.content_length == exchange.head.content_length:
+            exchange.stream.splice_to(connection)
 
     def _counted_body(self, data: bytes) -> None:
         """Pass on a piece of a body whose length nobody announced."""
@@ -187,6 +189,8 @@ class Attempt:
             if connection is not None:
                 connection.leave()
         exchange.send_head(head, body, end)
+        if not end and head.content_length is not None and self.connection is not None:
+            self.connection.splice_to(exchange.stream)
 
     def end_received(self, trailers: bytes) -> None:
         """The answer is complete."""

@@ -294,6 +294,9 @@ class RequestStream:
 
     # The request.
 
+    def splice_to(self, sink: object) -> None:
+        """Nothing to do: the body has been received."""
+
     def send_continue(self) -> None:
         """Nothing to do: the Site has done it, before anybody could say otherwise."""
 

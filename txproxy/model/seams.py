@@ -34,6 +34,9 @@ class Stream(Protocol[OutT]):
     def release(self, reason: str) -> None:
         """Withdraw a reason; reading goes on when none is left."""
 
+    def splice_to(self, sink: object) -> None:
+        """Let the rest of what is arriving go to that Stream by a shorter way, as soon and as far as there is one."""
+
     def reset(self, error: ProxyError) -> None:
         """Give the message up so that the other side sees that it is not complete."""
 

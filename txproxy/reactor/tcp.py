@@ -15,6 +15,11 @@ from twisted.internet import main, tcp
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import Logger
 
+from .transport import JOINED_BYTES
+
+# What the kernel takes in one call (IOV_MAX on Linux).
+MOST_PIECES = 1024
+
 
 class Turn:
     """What is to be sent at the end of this turn of the reactor; its transports share one."""
@@ -79,16 +84,25 @@ class _Batching:
         self._waits = False
         if not self._tempDataBuffer or self.dataBuffer or not self.connected or self.disconnecting or self._aborting:
             return  # gone, or left to the reactor, which closes behind the last byte
-        data = self._tempDataBuffer[0] if len(self._tempDataBuffer) == 1 else b"".join(self._tempDataBuffer)
+        pieces = self._tempDataBuffer
         try:
-            sent = self.socket.send(data)
+            if len(pieces) == 1:
+                data = pieces[0]
+                sent = self.socket.send(data)
+            elif self._tempDataLen <= JOINED_BYTES:
+                data = b"".join(pieces)
+                sent = self.socket.send(data)
+            else:
+                sent = self.socket.sendmsg(pieces[:MOST_PIECES])
+                data = b"" if sent == self._tempDataLen else b"".join(pieces)
         except OSError:
             # Full, or broken: Twisted's own way waits or reports, after it has read what is left.
             self.startWriting()  # type: ignore[attr-defined]
             return
+        whole = sent == self._tempDataLen
         self._tempDataBuffer = []
         self._tempDataLen = 0
-        if sent < len(data):
+        if not whole:
             self.dataBuffer = data[sent:]
             self.startWriting()  # type: ignore[attr-defined]
         elif self.producer is not None and (self.producerPaused or not self.streamingProducer):

@@ -11,6 +11,9 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+# Pieces of more than this are not joined before they are sent: copying them costs more than a longer system call.
+JOINED_BYTES = 16 * 1024
+
 
 def receive_with(protocol: Any, receiver: Callable[[bytes], object]) -> None:
     """Let a protocol's transport give what it reads to this from now on.
@@ -21,6 +24,13 @@ def receive_with(protocol: Any, receiver: Callable[[bytes], object]) -> None:
     bind = getattr(protocol.transport, "bindReceiver", None)
     if bind is not None:
         bind(receiver)
+
+
+def send_now(transport: Any) -> None:
+    """Hand to the kernel what was written in this turn, where the transport keeps it until the turn's end."""
+    send = getattr(transport, "flush", None) or getattr(transport, "send_waiting", None)
+    if send is not None:
+        send()
 
 
 def unsent_bytes(transport: Any) -> int:

@@ -25,6 +25,7 @@ from txproxy.observability.counters import Counters
 from txproxy.observability.request_id import RequestIds
 from txproxy.protocols.http1.server import ServerSettings
 from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.memory import keep_freed_memory
 from txproxy.upstream.upstream import Backends
 
 from .compose import Composer
@@ -84,6 +85,8 @@ class ProxyService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._bind()  # under `twist` there is no privileged phase
         self._raise_descriptor_limit()
+        if self._own_signals:  # the process is ours
+            keep_freed_memory()
         self.deadlines.start()
         self._flush()
         if self._own_signals:

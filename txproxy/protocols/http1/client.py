@@ -14,10 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txproxy.model.errors import (
-    CONNECTION_TERMINATED,
     HTTP_PROTOCOL_ERROR,
-    HTTP_RESPONSE_INCOMPLETE,
-    HTTP_RESPONSE_TIMEOUT,
     ProxyError,
 )
 from txproxy.model.head import RequestHead, ResponseHead
@@ -25,9 +22,9 @@ from txproxy.model.seams import Receiver
 from txproxy.reactor.deadlines import Deadlines
 from txproxy.reactor.transport import receive_with, unsent_bytes, untaken_bytes
 
+from .client_waiting import Waiting
 from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
-from .holding import Holding
 from .nobody import NOBODY
 
 _NEVER = float("inf")
@@ -36,7 +33,7 @@ CLOSE_SECONDS = 30.0
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
-class ClientConnection(Holding):
+class ClientConnection(Waiting):
     """One connection to a backend.
 
     :param deadlines: the wheel.
@@ -48,23 +45,13 @@ class ClientConnection(Holding):
     __slots__ = (
         "__weakref__",
         "_chunked",
-        "_deadlines",
-        "_head_seen",
         "_on_connected",
         "_on_idle",
         "_on_lost",
-        "_request_sent",
-        "_response_done",
         "_spoiled",
-        "_stalled_at",
-        "_tunnel",
         "dataReceived",
-        "deadline",
-        "deadline_slot",
-        "idle_timeout",
         "receiver",
         "requests",
-        "response_timeout",
     )
     _decoder: ResponseDecoder
 
@@ -84,6 +71,8 @@ class ClientConnection(Holding):
         self.dataReceived = self._decoder.feed
         self.receiver: Receiver[ResponseHead] = NOBODY
         self.transport: Any = None
+        self.reading: Any = None
+        self._splice = self._splices_to = None
         self.deadline = _NEVER
         self.deadline_slot = 0
         self.requests = 0
@@ -105,16 +94,11 @@ class ClientConnection(Holding):
         state = "lost" if self.lost else "idle" if self.idle else "in use"
         return f"<ClientConnection {state} request {self.requests}>"
 
-    @property
-    def idle(self) -> bool:
-        """Whether it carries no request at the moment."""
-        return self._request_sent and self._response_done
-
     # Called by Twisted.
 
     def makeConnection(self, transport: Any) -> None:
         """Take the transport."""
-        self.transport = transport
+        self.transport = self.reading = transport
         receive_with(self, self.dataReceived)
         transport.registerProducer(self, True)
         if hasattr(transport, "setTcpNoDelay"):
@@ -195,6 +179,8 @@ class ClientConnection(Holding):
         if self.idle_timeout is not None and not self._tunnel:
             self._deadlines.arm(self, self.idle_timeout)
         self.receiver.body_received(data)
+        if self._splices_to is not None:
+            self._try_to_splice()
 
     def body_end(self, trailers: bytes) -> None:
         """The response is complete."""
@@ -307,7 +293,7 @@ class ClientConnection(Holding):
     def _released(self) -> None:
         if not self.lost:
             self._touch()
-            self.transport.resumeProducing()
+            self.reading.resumeProducing()
         self._decoder.release()
         # What is left now is a part of something that will not come.
         if self.dataReceived == self._ended and not self._holds and not self._decoder.running:
@@ -338,41 +324,6 @@ class ClientConnection(Holding):
             if self._decoder.idle and not self.lost:
                 self._on_idle(self)
 
-    def _touch(self) -> None:
-        """Something moved: the time begins anew."""
-        if self.lost or self._tunnel or self._response_done:
-            return
-        limit = self.idle_timeout if self._head_seen else self.response_timeout
-        if limit is None:
-            self.deadline = _NEVER
-        else:
-            self._deadlines.arm(self, limit)
-
-    def deadline_passed(self) -> None:
-        """The backend was silent for too long, or the connection idle for long enough."""
-        if self.lost:
-            self.transport.abortConnection()  # it was to end, and what was written does not leave
-        elif self.idle:
-            self.discard()
-        elif self._holds or self._is_busy_with_the_request():
-            self._touch()
-        elif self._head_seen:
-            self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent nothing more for timeouts.idle"))
-        else:
-            self._cut(ProxyError(HTTP_RESPONSE_TIMEOUT, "the backend sent no answer within timeouts.response"))
-
-    def _is_busy_with_the_request(self) -> bool:
-        """Whether the backend takes the request, however slowly, or waits for the client's rest of it."""
-        if self._stalled_at < 0:
-            return not (self._request_sent or self._head_seen)
-        stalled_at, self._stalled_at = self._stalled_at, untaken_bytes(self.transport)
-        return self._stalled_at < stalled_at
-
-    def _loss(self, reason: str) -> ProxyError:
-        if self._head_seen:
-            return ProxyError(HTTP_RESPONSE_INCOMPLETE, f"the connection to the backend broke: {reason}")
-        return ProxyError(CONNECTION_TERMINATED, f"the connection to the backend broke: {reason}")
-
     def _cut(self, error: ProxyError | None) -> None:
         if not self.lost:
             transport = self.transport
@@ -386,11 +337,27 @@ class ClientConnection(Holding):
         self.lost = True
         self._deadlines.forget(self)
         self._decoder.abandon()
+        self._stop_splicing()
         receiver, self.receiver = self.receiver, NOBODY
         self._response_done = self._request_sent = True
         if error is not None:
             receiver.stream_lost(error)
         self._on_lost(self)
+
+    # The ends of a splice.
+
+    def spliced_in(self, octets: int) -> None:
+        """So much of the response's body came."""
+        self._decoder.skipped(octets)
+        self._touch()
+
+    def takes_splice(self, octets: int) -> bool:
+        """Whether the rest of the request's body is of this length, as far as is known here."""
+        return not self._chunked and not self._request_sent
+
+    def spliced_out(self, octets: int) -> None:
+        """So much of the request's body was taken."""
+        self._touch()
 
     def _ended(self, data: bytes) -> None:
         """Stand for `dataReceived` once the backend's end was seen while we held."""

@@ -59,6 +59,14 @@ class LengthReader:
         """Octets still to come."""
         return self._remaining
 
+    def skip(self, octets: int) -> None:
+        """So many octets of the body went another way."""
+        self._remaining -= octets
+
+    def end(self) -> None:
+        """Tell of the end, behind the last octet that was skipped."""
+        self._sink.body_end(b"", b"")
+
 
 class UntilCloseReader:
     """A body that only the connection's end delimits."""

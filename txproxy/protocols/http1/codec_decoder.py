@@ -10,7 +10,7 @@ from typing import Any
 
 from txproxy.model.errors import ProxyError
 
-from .codec_body import BodyReader
+from .codec_body import BodyReader, LengthReader
 
 # Resting: between messages (a client's request is complete, a backend has nothing to answer).
 # Switching: a 101 came, what follows waits for `detach`. Raw: bytes as they are. Dead: nothing more is told.
@@ -50,6 +50,35 @@ class Decoder:
         """Take back one `hold`; the last one goes on with what was kept."""
         self._holds -= 1
         if not self._holds:
+            if self._state == BODY and self.body_remaining == 0:
+                self.skipped_all()  # it was on hold when the last one arrived
+            self._go_on()
+
+    @property
+    def held_back(self) -> bool:
+        """Whether bytes wait for a release, or for more."""
+        return bool(self._buffer)
+
+    @property
+    def body_remaining(self) -> int | None:
+        """Octets of the body still to come, None where that is not known."""
+        return None if self._reader is None else self._reader.remaining
+
+    def skipped(self, octets: int) -> None:
+        """So many octets of a body of known length went another way."""
+        assert isinstance(self._reader, LengthReader)
+        self._reader.skip(octets)
+
+    def skipped_all(self) -> None:
+        """The last of them has arrived where it went: the body has ended."""
+        if not self._holds and not self._running and self._state == BODY and self._reader is not None:
+            self._running = True
+            try:
+                self._reader.end()  # type: ignore[union-attr]  # of known length, or nothing could be skipped
+            except ProxyError as error:
+                self._fail(error)
+            finally:
+                self._running = False
             self._go_on()
 
     def detach(self) -> None:

@@ -127,11 +127,6 @@ class RequestDecoder(Decoder):
         """Bytes kept."""
         return len(self._buffer)
 
-    @property
-    def body_remaining(self) -> int | None:
-        """Octets of the body still to come, None where that is not known."""
-        return None if self._reader is None else self._reader.remaining
-
     # Inside.
 
     def _rest(self, state: int) -> bool:

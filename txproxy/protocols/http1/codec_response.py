@@ -130,11 +130,6 @@ class ResponseDecoder(Decoder):
         return self.keep_alive and self._state == RESTING and not self._buffer
 
     @property
-    def held_back(self) -> bool:
-        """Whether bytes wait for a release."""
-        return bool(self._buffer)
-
-    @property
     def running(self) -> bool:
         """Whether the sink is being told of something right now."""
         return self._running

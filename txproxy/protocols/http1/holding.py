@@ -13,10 +13,12 @@ from .codec_decoder import Decoder
 class Holding:
     """The `hold` and `release` of a Stream."""
 
-    __slots__ = ("_decoder", "_holds", "lost", "transport")
+    __slots__ = ("_decoder", "_holds", "lost", "reading", "transport")
     _decoder: Decoder
     _holds: tuple[str, ...]
     lost: bool
+    #: who reads what arrives: the transport, or what stands in for it (see `splicing`)
+    reading: Any
     transport: Any
 
     def hold(self, reason: str) -> None:
@@ -25,7 +27,7 @@ class Holding:
             if not self._holds:
                 self._decoder.hold()
                 if not self.lost:
-                    self.transport.pauseProducing()
+                    self.reading.pauseProducing()
             self._holds += (reason,)
 
     def release(self, reason: str) -> None:

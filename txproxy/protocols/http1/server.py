@@ -21,7 +21,7 @@ from txproxy.model.errors import (
 )
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
-from txproxy.reactor.transport import receive_with, untaken_bytes
+from txproxy.reactor.transport import JOINED_BYTES, receive_with, untaken_bytes
 
 from .codec_request import RequestDecoder
 from .codec_write import CHUNK_END, chunk, informational_head, response_head
@@ -77,6 +77,8 @@ class ServerConnection(Ending):
         self.dataReceived = self._decoder.feed
         self.receiver: Receiver[RequestHead] = NOBODY
         self.transport: Any = None
+        self.reading: Any = None
+        self._splice = self._splices_to = None
         self.deadline = _NEVER
         self.deadline_slot = 0
         self.requests = 0
@@ -104,7 +106,7 @@ class ServerConnection(Ending):
 
     def makeConnection(self, transport: Any) -> None:
         """Take the transport; the header deadline begins."""
-        self.transport = transport
+        self.transport = self.reading = transport
         receive_with(self, self.dataReceived)
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)  # a piece of a slow answer waits for no acknowledgement of the last one
@@ -185,6 +187,8 @@ class ServerConnection(Ending):
             self.settings.deadlines.arm(self, self.settings.body_timeout)
         self.waits_for_continue = False
         self.receiver.body_received(data)
+        if self._splices_to is not None:
+            self._try_to_splice()
 
     def body_end(self, trailers: bytes) -> None:
         """The request is complete."""
@@ -223,6 +227,7 @@ class ServerConnection(Ending):
 
     # The Stream of the current request.
 
+    # Above 40 lines: the rules of framing are read one after the other, and the usual answer passes them in one step.
     def send_head(self, head: ResponseHead, body: bytes = b"", end: bool = False) -> None:
         """Send a response's head; a 1xx may come before it."""
         if self.lost or self._response != AWAITED:
@@ -233,7 +238,13 @@ class ServerConnection(Ending):
                 self.transport.write(informational_head(head))
             return
         complete = self._decoder.complete
-        if end and complete and head.content_length == len(body) and status not in _BODILESS and not self._is_head:
+        if (
+            end
+            and complete
+            and head.content_length == len(body) <= JOINED_BYTES
+            and status not in _BODILESS
+            and not self._is_head
+        ):
             # Most answers: nothing is left to be asked of framing.
             self.sent_bytes = len(body)
             self.transport.write(response_head(head, self._version, self.closing, False, None, None, body))
@@ -259,7 +270,11 @@ class ServerConnection(Ending):
             return
         self.sent_bytes = len(body)
         framed = chunk(body) if chunked and body else body
-        self.transport.write(response_head(head, self._version, self.closing, chunked, add_length, None, framed))
+        if len(framed) <= JOINED_BYTES:
+            self.transport.write(response_head(head, self._version, self.closing, chunked, add_length, None, framed))
+        else:
+            self.transport.write(response_head(head, self._version, self.closing, chunked, add_length))
+            self.transport.write(framed)
         if end:
             self.send_end()
 
@@ -321,6 +336,26 @@ class ServerConnection(Ending):
         if self.waits_for_continue and not self.lost:
             self.waits_for_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # The ends of a splice.
+
+    def spliced_in(self, octets: int) -> None:
+        """So much of the request's body came."""
+        self._decoder.skipped(octets)
+        self.received_bytes += octets
+        self.waits_for_continue = False
+        if self._stalled_at < 0:
+            self.settings.deadlines.arm(self, self.settings.body_timeout)
+
+    def takes_splice(self, octets: int) -> bool:
+        """Whether the rest of the response is a body of just this length."""
+        return self._response == BODY and not self._is_head and self._remaining == octets
+
+    def spliced_out(self, octets: int) -> None:
+        """So much of the response's body was taken."""
+        assert self._remaining is not None
+        self._remaining -= octets
+        self.sent_bytes += octets
 
     @property
     def answering(self) -> bool:

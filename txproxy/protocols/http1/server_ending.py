@@ -22,8 +22,8 @@ from txproxy.reactor.deadlines import Deadlines
 from txproxy.reactor.transport import receive_with, untaken_bytes
 
 from .codec_request import RequestDecoder
-from .holding import Holding
 from .nobody import NOBODY
+from .splicing import Splicing
 
 # After a final answer what still comes of the request is read and dropped, so that a client which
 # writes first and reads later gets the answer instead of a reset (RFC 9112, section 9.6): for so long
@@ -55,7 +55,7 @@ _NEVER = float("inf")
 AWAITED, BODY, CHUNKED, SENT, TUNNEL = range(5)
 
 
-class Ending(Holding):
+class Ending(Splicing):
     """What a `ServerConnection` is while nothing is sent: it waits, lingers, or ends."""
 
     __slots__ = (
@@ -215,6 +215,7 @@ class Ending(Holding):
         self.lost = True
         self.settings.deadlines.forget(self)
         self._decoder.abandon()
+        self._stop_splicing()
         receiver, self.receiver = self.receiver, NOBODY
         if error is not None:
             receiver.stream_lost(error)
@@ -278,6 +279,6 @@ class Ending(Holding):
 
     def _released(self) -> None:
         if not self.lost:
-            self.transport.resumeProducing()
+            self.reading.resumeProducing()
         self._rearm()
         self._decoder.release()

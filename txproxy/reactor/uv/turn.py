@@ -29,4 +29,7 @@ class Turn:
     def _end(self) -> None:
         waiting, self._waiting = self._waiting, []
         for transport in waiting:
-            transport.end_turn()
+            try:
+                transport.end_turn()
+            except Exception:  # noqa: BLE001 - it ends its connection; the others have their turn
+                transport._failed()  # noqa: SLF001 - of this package

@@ -1,0 +1,28 @@
+"""What is asked of the C library's allocator.
+
+Rule: it is asked, not needed: where there is no glibc, nothing happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+# glibc's mallopt(3): how much may be free at the top of the heap before it goes back to the kernel, and from
+# which size on a block is a mapping of its own.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+FREE_BYTES = 16 * 1024 * 1024
+MAPPED_BYTES = 4 * 1024 * 1024
+
+
+def keep_freed_memory() -> bool:
+    """Let freed memory be used again, up to `FREE_BYTES`, instead of going back to the kernel at once.
+
+    Each read of a large body is a block that lives for a moment. Given back each time, its pages are cleared
+    by the kernel and faulted in anew for every read: a fifth of the cost of copying (measured).
+
+    :returns: whether the allocator has been told.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_TRIM_THRESHOLD, FREE_BYTES)) and bool(mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES))
