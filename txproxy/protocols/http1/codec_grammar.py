@@ -92,19 +92,23 @@ FRAMING = (b"host", b"content-length", b"expect")
 def usual_request_head(max_fields: int) -> Callable[[bytes], re.Match[bytes] | None]:
     """Compile the pattern of the head that nearly all requests without a body have; give its `fullmatch`.
 
-    Host comes first, `Connection` says at most keep-alive or close, and nothing else is there that has a meaning
-    for this hop: what is left to do is to join two pieces. Each of those has less than half of `max_fields`. What
-    does not match may be just as right, and goes the general way.
+    There is one Host, `Connection` says at most keep-alive or close, once before and once behind it, and nothing
+    else has a meaning for this hop: what is left to do is to join three pieces. The runs of lines between those
+    fields have less than a quarter of `max_fields` each. What does not match may be just as right, and goes the
+    general way.
+
+    The groups: method, target, piece, connection, piece with Host, host, connection, piece.
     """
-    if max_fields < 2:
+    if max_fields < 4:
         return re.compile(b"(?!)").fullmatch
     name = _TOKEN.replace(b"_", b"")
     line = rb"\r\n" + fields.other_than((*FRAMING, *HOP_BY_HOP, *PROVENANCE)) + name + b":" + _VALUE
-    lines = b"(?:%b){0,%d}+" % (line, max_fields // 2 - 1)
+    lines = b"(?:%b){0,%d}+" % (line, max_fields // 4 - 1)
+    connection = rb"(?:\r\nConnection: (keep-alive|close))?+"
     return re.compile(
         rb"(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (/[!-\"$-~]*+) HTTP/1\.1"
-        rb"(\r\nHost: ?([A-Za-z0-9.\-_:\[\]]++)" + lines + rb")"
-        rb"(?:\r\nConnection: (keep-alive|close))?+(" + lines + rb")\r\n\r\n"
+        rb"(" + lines + rb")" + connection + rb"(" + lines + rb"\r\nHost: ?([A-Za-z0-9.\-_:\[\]]++)" + lines + rb")"
+        rb"" + connection + rb"(" + lines + rb")\r\n\r\n"
     ).fullmatch
 
 

@@ -88,12 +88,15 @@ class RequestDecoder(Decoder):
         if self._state == HEAD and not self._buffer and not self._holds and not self._running:
             match = self._usual(data)
             if match is not None and len(data) <= self.header_bytes:
-                method, target, block, host, connection, more = match.groups()
-                self.keep_alive = connection != b"close"
+                method, target, first, early, block, host, late, last = match.groups()
+                self.keep_alive = early != b"close" and late != b"close"
                 self._state = RESTING
                 self._running = True
                 try:
-                    self._sink.head(RequestHead(method, target, host, block + more if more else block), True)
+                    # Unless `Connection` stood in between the whole of it is one piece.
+                    if first or last:
+                        block = first + block + last
+                    self._sink.head(RequestHead(method, target, host, block), True)
                 except ProxyError as error:
                     self._fail(error)
                 finally:
