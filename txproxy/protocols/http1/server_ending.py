@@ -6,6 +6,7 @@ wait has a deadline, which the state chooses. The connection ends in `_close`, `
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from .splicing import Splicing
 # in all, and while something comes. nginx lingers as long.
 LINGER_SECONDS = 30.0
 LINGER_PAUSE_SECONDS = 5.0
+# A connection that ends is looked at after this long for the first time; from then on `timeouts.write` counts.
+FIRST_LOOK_SECONDS = 1.0
 # A rest of a body that is not longer than this is worth reading to keep the connection.
 LINGER_KEEP_BYTES = 256 * 1024
 
@@ -202,8 +205,9 @@ class Ending(Splicing):
         self._decoder.abandon()
         transport = self.transport
         transport.unregisterProducer()
-        self._stalled_at = untaken_bytes(transport)
-        self.settings.deadlines.arm(self, self.settings.write_timeout)
+        # Nearly all are gone in a moment, so how much the client has not taken is asked behind it, not now.
+        self._stalled_at = sys.maxsize
+        self.settings.deadlines.arm(self, min(FIRST_LOOK_SECONDS, self.settings.write_timeout / 2))
         transport.loseConnection()
 
     def _discard(self, data: bytes) -> None:
