@@ -27,9 +27,14 @@ class Turn:
         waiting.append(transport)
 
     def _end(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for transport in waiting:
-            try:
-                transport.end_turn()
-            except Exception:  # noqa: BLE001 - it ends its connection; the others have their turn
-                transport._failed()  # noqa: SLF001 - of this package
+        waiting, self._waiting = iter(self._waiting), []
+        try:
+            for transport in waiting:
+                try:
+                    transport.end_turn()
+                except Exception:  # noqa: BLE001 - it ends its connection; the others have their turn
+                    transport._failed()
+        finally:
+            # Only if that was broken off, as by KeyboardInterrupt: the others have their turn in the next one.
+            for transport in waiting:
+                self.add(transport)
