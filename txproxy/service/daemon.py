@@ -25,7 +25,7 @@ from txproxy.observability.counters import Counters
 from txproxy.observability.request_id import RequestIds
 from txproxy.protocols.http1.server import ServerSettings
 from txproxy.reactor.deadlines import Deadlines
-from txproxy.reactor.memory import keep_freed_memory
+from txproxy.reactor.memory import keep_freed_memory, leave_out_what_is_loaded
 from txproxy.upstream.upstream import Backends
 
 from .compose import Composer
@@ -87,6 +87,7 @@ class ProxyService(Service):
         self._raise_descriptor_limit()
         if self._own_signals:  # the process is ours
             keep_freed_memory()
+            leave_out_what_is_loaded()
         self.deadlines.start()
         self._flush()
         if self._own_signals:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from types import SimpleNamespace
 
 import pytest
 
-from txproxy.reactor.memory import FREE_BYTES, MAPPED_BYTES, keep_freed_memory
+from txproxy.reactor.memory import FREE_BYTES, MAPPED_BYTES, keep_freed_memory, leave_out_what_is_loaded
 
 
 def test_the_allocator_is_told_both_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +24,15 @@ def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no mallopt nothing happens."""
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()
+
+
+def test_what_is_loaded_is_left_out() -> None:
+    """What is there when it is asked for is frozen, and no longer among what the collector goes through."""
+    here = [[]]
+    assert any(one is here for one in gc.get_objects())
+    try:
+        leave_out_what_is_loaded()
+        assert gc.get_freeze_count() > 0
+        assert not any(one is here for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
