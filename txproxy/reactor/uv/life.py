@@ -41,14 +41,18 @@ class Life:
         "__dict__",
         "__weakref__",
         "_aborting",
+        "_bound",
         "_dirty",
         "_eof_held",
+        "_fresh",
         "_held",
+        "_kind",
         "_no_delay",
         "_peer",
         "_pending",
         "_pending_size",
         "_pulling",
+        "_read_over",
         "_reading",
         "_reason",
         "_turn",
@@ -72,7 +76,11 @@ class Life:
         #: whether there is a producer that is asked for each piece
         self._pulling = False
         self.protocol: Any = None
+        #: the protocol's class, once the protocol is forgotten
+        self._kind: type = type(None)
         self.data_received: Any = self._deliver
+        #: what `data_received` is to be whenever nothing is held
+        self._bound: Any = None
         self.connected = self.disconnected = self.disconnecting = False
         self.producer: Any = None
         self.producerPaused = self.streamingProducer = False
@@ -86,6 +94,10 @@ class Life:
         #: what uvloop read although nobody wanted it: it starts to read behind `connection_made` by itself
         self._held: bytes = b""
         self._eof_held = False
+        #: whether what the protocol wanted to be done soon, when it was connected, may still have to be done
+        self._fresh = False
+        #: whether the end of what arrives has been told
+        self._read_over = False
         self._write_ending = self._write_ended = self._aborting = False
         self._no_delay: bool | None = None
         #: why the connection ends, where that is known before uvloop says so
@@ -126,9 +138,21 @@ class Life:
         self._uv.abort()
 
     def _settle(self) -> None:
-        """Do what uvloop does by itself and Twisted does not, unless the protocol has asked for it."""
-        if not self._reading and self.data_received != self._deliver:
-            self._receive_with(self._deliver)  # uvloop begins to read now; `_deliver` keeps what comes
+        """Do what uvloop does by itself and Twisted does not, unless the protocol has asked for it.
+
+        uvloop begins to read behind this, whatever was asked for; `_deliver` keeps what comes too soon.
+        """
+        if self._uv is None:
+            return
+        if not self._reading:
+            self._receive_with(self._deliver)
+        elif self._bound is None:
+            # Calls that it wants to be made soon come before its first data, as with Twisted's reactors.
+            self._fresh = True
+            self.reactor.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        raise NotImplementedError
 
     def _receive_with(self, receiver: Any) -> None:
         raise NotImplementedError
@@ -142,10 +166,13 @@ class Life:
             reason = self._reason
         elif exception is None:
             reason = DONE
-        elif isinstance(exception, OSError):
-            reason = _LOST
+        elif isinstance(exception, OSError) and exception.__traceback__ is None:
+            reason = _LOST  # libuv says so
         else:
-            reason = Failure(exception)  # of a receiver that was bound directly
+            reason = Failure(exception)  # of a receiver that was bound directly, which raised it
+            if isinstance(exception, OSError):
+                # uvloop takes it for one of libuv's, and says nothing of it.
+                self._log.failure("a receiver of {transport!r} failed", reason, transport=self)
         self._lost(reason)
 
     # Inside.
@@ -161,7 +188,11 @@ class Life:
         if self._uv is not None and self._reason is None:
             self._reason = reason
             self._drop_pending()
+            self._shut_down()
             self._uv.abort()
+
+    def _shut_down(self) -> None:
+        """Let the other end see an orderly end, where closing alone does not do so."""
 
     def _drop_pending(self) -> None:
         self._write_ended = True
@@ -171,7 +202,7 @@ class Life:
     def _lost(self, reason: Failure) -> None:
         self.reactor.streams.discard(self)
         self._uv = None
-        self.data_received = None
+        self.data_received = self._bound = None
         if not self.connected:
             self.disconnected = True
             return
@@ -189,6 +220,9 @@ class Life:
             protocol.connectionLost(reason)
         except Exception:  # noqa: BLE001 - as above
             self._log.failure("a protocol of {transport!r} failed at its end", transport=self)
+        # With the protocol's reference to us this would be a circle, which waits for the garbage collector.
+        self._kind = type(protocol)
+        self.protocol = None
         self.ended(reason)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -243,9 +277,15 @@ class Life:
     def logPrefix(self) -> str:
         """Name the protocol, as lines of the old log begin."""
         protocol = self.protocol
+        if protocol is None:
+            return self._kind.__name__
         if interfaces.ILoggingContext.providedBy(protocol):
             return str(protocol.logPrefix())
         return type(protocol).__name__
+
+    @property
+    def _protocol_name(self) -> str:
+        return (self._kind if self.protocol is None else type(self.protocol)).__name__
 
     @property
     def logstr(self) -> str:
@@ -254,4 +294,4 @@ class Life:
 
     def __repr__(self) -> str:
         state = "connected" if self.connected else "lost" if self.disconnected else "new"
-        return f"<{type(self).__name__} {type(self.protocol).__name__} {self._peer} {state}>"
+        return f"<{type(self).__name__} {self._protocol_name} {self._peer} {state}>"

@@ -30,12 +30,10 @@ class Sending(Life):
 
     def pause_writing(self) -> None:
         """The kernel does not take what uvloop has."""
-        if self.producer is not None and self.streamingProducer:
-            self.producerPaused = True
-            try:
-                self.producer.pauseProducing()
-            except Exception:  # noqa: BLE001 - as above
-                self._failed()
+        try:
+            self._pause_producer()
+        except Exception:  # noqa: BLE001 - a producer is the user's
+            self._failed()
 
     def resume_writing(self) -> None:
         """The kernel has taken it."""
@@ -58,7 +56,7 @@ class Sending(Life):
         self._pending.append(data)
         self._pending_size = size = self._pending_size + len(data)
         if size > self.bufferSize:
-            self.pause_writing()
+            self._pause_producer()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Write all of these, in order.
@@ -73,7 +71,7 @@ class Sending(Life):
     def flush(self) -> None:
         """Send what was written, as far as the kernel takes it; uvloop keeps the rest."""
         pending = self._pending
-        if pending:
+        if pending and self._uv is not None:
             if self._pending_size <= JOINED_BYTES or len(pending) == 1:
                 self._uv.write(b"".join(pending))
             else:
@@ -100,12 +98,21 @@ class Sending(Life):
         if self.disconnecting or self._write_ending or self.producerPaused or self._pulling:
             self._drained_if_empty()
 
+    def _pause_producer(self) -> None:
+        """Let a push producer wait; what it raises is for whoever writes, as with Twisted's transports."""
+        if self.producer is not None and self.streamingProducer:
+            self.producerPaused = True
+            self.producer.pauseProducing()
+
     def _drained_if_empty(self) -> None:
-        if not self._uv.get_write_buffer_size():
+        uv = self._uv
+        if uv is None or self._reason is not None:
+            return  # a producer has ended it meanwhile
+        if not uv.get_write_buffer_size():
             self._drained()
         else:
             # With no room at all uvloop pauses us now and tells when it has sent everything.
-            self._uv.set_write_buffer_limits(0)
+            uv.set_write_buffer_limits(0)
 
     def _drained(self) -> None:
         """Do what comes next once everything has been sent, in the order of `FileDescriptor.doWrite`."""
@@ -119,11 +126,16 @@ class Sending(Life):
             except Exception:  # noqa: BLE001 - as above
                 self._failed()
         elif self.disconnecting:
-            self._uv.close()
+            self._close()
         elif self._write_ending and not self._write_ended:
             self._write_ended = True
             self._uv.write_eof()
             self._tell_write_ended()
+
+    def _close(self) -> None:
+        if self._reason is None:  # otherwise it is being ended another way
+            self._shut_down()
+            self._uv.close()
 
     def _tell_write_ended(self) -> None:
         half_closeable: Any = interfaces.IHalfCloseableProtocol(self.protocol, None)
@@ -139,7 +151,7 @@ class Sending(Life):
             self.stopReading()
             self.disconnecting = True
             if self._write_ended:
-                self._uv.close()
+                self._close()
             else:
                 self._await_end_of_turn()
 
@@ -153,6 +165,16 @@ class Sending(Life):
         if not self._dirty:
             self._dirty = True
             self._turn.add(self)
+
+    @property
+    def _tempDataBuffer(self) -> list[bytes]:
+        """What was written in this turn: Twisted's own tests, and others, look at it by this name."""
+        return self._pending
+
+    @property
+    def _writeDisconnected(self) -> bool:
+        """Whether our half has ended, by the same token."""
+        return self._write_ended
 
     def unsent_bytes(self) -> int:
         """Give how many bytes wait in user space."""

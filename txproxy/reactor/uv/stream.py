@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet import interfaces
 from twisted.internet._newtls import startTLS
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.log import callWithContext
 from zope.interface import implementer
 
@@ -34,11 +35,14 @@ class StreamTransport(Sending):
 
     def _deliver(self, data: bytes) -> None:
         """Take what uvloop has read."""
-        if not self._reading:
+        if not self._reading or self._fresh:
             self._uv.pause_reading()
             self._held += data
             return
         try:
+            if self._bound is not None:
+                self._bound(data)
+                return
             # Lines that are logged meanwhile begin with the protocol's name, as with every reactor.
             callWithContext({"system": self.logPrefix()}, self.protocol.dataReceived, data)
         except Exception:  # noqa: BLE001 - as in every reactor, it ends the connection
@@ -49,13 +53,21 @@ class StreamTransport(Sending):
 
         :returns: True: uvloop is to leave the rest to us.
         """
-        if not self._reading and not self.disconnecting:
+        if self.disconnecting:
+            return True  # who ends a connection reads no more; what was written is still sent
+        if not self._reading or self._fresh:
             self._eof_held = True
         else:
             self._read_ended()
         return True
 
+    def _begin(self) -> None:
+        """Deliver from here on, and what came too soon."""
+        self._fresh = False
+        self._deliver_held()
+
     def _read_ended(self) -> None:
+        self._read_over = True
         half_closeable: Any = interfaces.IHalfCloseableProtocol(self.protocol, None)
         if half_closeable is None:
             # Twisted drops what was not sent by then; what was written in this turn gets its one call.
@@ -80,13 +92,14 @@ class StreamTransport(Sending):
         if self._reading or not self.connected or self.disconnecting:
             return
         self._reading = True
-        if self._held or self._eof_held:
+        if self._held or self._eof_held or self._read_over:
             self.reactor.loop.call_soon(self._deliver_held)
         else:
+            self._receive_with(self._bound or self._deliver)
             self._uv.resume_reading()
 
     def _deliver_held(self) -> None:
-        if not self._reading or self._uv is None:
+        if not self._reading or self._fresh or self._uv is None:
             return
         held, self._held = self._held, b""
         if held:
@@ -96,7 +109,8 @@ class StreamTransport(Sending):
             if self._eof_held:
                 self._eof_held = False
                 self._read_ended()
-            else:
+            elif not self._read_over:
+                self._receive_with(self._bound or self._deliver)
                 self._uv.resume_reading()
 
     @property
@@ -116,8 +130,14 @@ class StreamTransport(Sending):
 
         Otherwise `protocol.dataReceived` is looked up for each read, because protocols may replace it. One
         that binds it has to bind the new one as well. What a bound receiver raises ends the connection.
+
+        Nothing is bound where something stands between the protocol and this transport, such as TLS: what uvloop
+        reads is not for the protocol then, and it is given what is by calls of its `dataReceived`.
         """
-        if self._uv is not None:
+        if self._uv is None or self.TLS or isinstance(self.protocol, ProtocolWrapper):
+            return
+        self._bound = receiver
+        if self._reading and not (self._held or self._eof_held or self._fresh):
             self._receive_with(receiver)
 
     def _receive_with(self, receiver: Any) -> None:
@@ -132,6 +152,7 @@ class StreamTransport(Sending):
         producer, streaming = self.producer, self.streamingProducer
         if producer is not None:
             self.unregisterProducer()
+        self._bound = None
         self._receive_with(self._deliver)
         startTLS(self, contextFactory, normal, StreamTransport)
         # They stand in front of the class's own, by which TLS itself writes.

@@ -39,8 +39,23 @@ class TCPTransport(StreamTransport):
             # libuv switches Nagle's algorithm off for every connection, Twisted leaves it on.
             self._set_no_delay(False)
 
+    def _shut_down(self) -> None:
+        # If data lies unread in the kernel, close(2) sends a reset and no end. Twisted shuts down first, too.
+        try:
+            shutting = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self._uv.get_extra_info("socket").fileno())
+        except (OSError, ValueError):
+            return  # it is gone already
+        try:
+            shutting.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other end has reset it
+        finally:
+            shutting.detach()
+
     def getTcpNoDelay(self) -> bool:
         """Tell whether small pieces are sent at once."""
+        if self._no_delay is None:
+            return False  # nobody has asked for it; `_settle` tells libuv
         return bool(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
@@ -89,8 +104,8 @@ class Accepted:
     def build(self) -> Any:
         """Let the port's factory make the protocol."""
         name = self._uv.get_extra_info("peername")
-        if name is None:
-            return None  # it has reset the connection already
+        if name is None or not self.server.connected:
+            return None  # the peer has reset the connection already, or the port is closed, and its factory stopped
         self._peer = self.server.peer_address(name)
         return self.server.factory.buildProtocol(self._peer)
 
@@ -115,7 +130,12 @@ class TCPServer(Accepted, TCPTransport):
         return f"{super().logPrefix()},{self.sessionno},{self.hostname}"
 
     def __repr__(self) -> str:
-        return f"<{type(self.protocol).__name__} #{self.sessionno} on {self.server._realPortNumber}>"
+        return f"<{self._protocol_name} #{self.sessionno} on {self.server._realPortNumber}>"
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """The peer's IP address and port, as Twisted's transports have it."""
+        return self._peer.host, self._peer.port
 
 
 class Connected:
@@ -133,7 +153,11 @@ class Connected:
         """Let the connector's factory make the protocol."""
         if self._given_up is not None:
             return None
-        protocol = self.connector.buildProtocol(self._peer)
+        try:
+            protocol = self.connector.buildProtocol(self._peer)
+        except Exception as error:
+            self.failIfNotConnected(error)
+            raise
         if protocol is None:
             # As Twisted has it: somebody must be told, so there is a protocol for a moment.
             protocol = _Nobody()
@@ -223,6 +247,8 @@ class TCPPort(Listening, tcp.Port):
 
 class Adopted:
     """Stands for the port, and its factory, of a connection that was accepted elsewhere (`adoptStreamConnection`)."""
+
+    connected = True
 
     def __init__(self, protocol: Any, peer: Any, name: Any) -> None:
         self.factory = self

@@ -21,7 +21,7 @@ from .tcp import Accepted, Connected, Listening, hand_over
 DESCRIPTORS = 64
 
 
-@implementer(interfaces.IUNIXTransport)
+@implementer(interfaces.IUNIXTransport, interfaces.ITLSTransport, interfaces.ITCPTransport)
 class UNIXTransport(StreamTransport):
     """A connection by a UNIX socket."""
 
@@ -37,8 +37,8 @@ class UNIXTransport(StreamTransport):
     def sendFileDescriptor(self, descriptor: int) -> None:
         """Send a descriptor with the next byte that is written."""
         self._descriptors.append(descriptor)
-        if len(self._descriptors) > DESCRIPTORS and self.producer is not None and self.streamingProducer:
-            self.pause_writing()
+        if len(self._descriptors) > DESCRIPTORS:
+            self._pause_producer()
         self._await_end_of_turn()
 
     def flush(self) -> None:
@@ -153,7 +153,7 @@ class UNIXServer(Accepted, UNIXTransport):
         return self.server._realPortNumber if self.server._realPortNumber is not None else self.server._bindPath
 
     def __repr__(self) -> str:
-        return f"<{type(self.protocol).__name__} #{self.sessionno} on {self._place}>"
+        return f"<{self._protocol_name} #{self.sessionno} on {self._place}>"
 
 
 class UNIXClient(Connected, UNIXTransport):
