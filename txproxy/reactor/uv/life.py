@@ -173,6 +173,9 @@ class Life:
             if isinstance(exception, OSError):
                 # uvloop takes it for one of libuv's, and says nothing of it.
                 self._log.failure("a receiver of {transport!r} failed", reason, transport=self)
+        # Not sooner: the other end must not hear of it long before our protocol does.
+        if self.connected and reason is not _LOST and not self._aborting and not self._read_over:
+            self._shut_down()
         self._lost(reason)
 
     # Inside.
@@ -188,7 +191,6 @@ class Life:
         if self._uv is not None and self._reason is None:
             self._reason = reason
             self._drop_pending()
-            self._shut_down()
             self._uv.abort()
 
     def _shut_down(self) -> None:
@@ -230,6 +232,8 @@ class Life:
         uv = self._uv
         if uv is not None:
             self._reason = reason
+            if not self._aborting:
+                self._shut_down()
             uv.abort()
             self._lost(reason)
 

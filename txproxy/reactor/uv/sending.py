@@ -126,16 +126,11 @@ class Sending(Life):
             except Exception:  # noqa: BLE001 - as above
                 self._failed()
         elif self.disconnecting:
-            self._close()
+            self._uv.close()
         elif self._write_ending and not self._write_ended:
             self._write_ended = True
             self._uv.write_eof()
             self._tell_write_ended()
-
-    def _close(self) -> None:
-        if self._reason is None:  # otherwise it is being ended another way
-            self._shut_down()
-            self._uv.close()
 
     def _tell_write_ended(self) -> None:
         half_closeable: Any = interfaces.IHalfCloseableProtocol(self.protocol, None)
@@ -151,7 +146,7 @@ class Sending(Life):
             self.stopReading()
             self.disconnecting = True
             if self._write_ended:
-                self._close()
+                self._uv.close()
             else:
                 self._await_end_of_turn()
 

@@ -27,7 +27,21 @@ NOT_MET = {
     "PTYProcessTestsBuilder": ("test_changeUID",),
     "ProcessTestsBuilder": ("test_changeUID",),
 }
-SUITES = ("core", "time", "threads", "tcp", "unix", "process", "udp", "tls", "socket", "sigchld")
+SUITES = (
+    "core",
+    "time",
+    "threads",
+    "tcp",
+    "unix",
+    "process",
+    "udp",
+    "tls",
+    "socket",
+    "sigchld",
+    "fdset",
+    "stdio",
+    "newtls",
+)
 
 
 @pytest.fixture(autouse=True)
