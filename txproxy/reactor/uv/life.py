@@ -112,6 +112,9 @@ class Life:
     def ended(self, reason: Failure) -> None:
         """The protocol has been told that it is over."""
 
+    def not_adopted(self, reason: Exception) -> None:
+        """The socket did not become uvloop's; nothing has begun yet."""
+
     # Called by uvloop.
 
     def connection_made(self, uv: Any) -> None:

@@ -20,9 +20,10 @@ from twisted.internet.interfaces import IFileDescriptorReceiver
 from twisted.internet.main import CONNECTION_LOST, installReactor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.python.log import callWithLogger
 
 from .stream import StreamTransport
-from .tcp import Adopted, TCPConnector, TCPPort, TCPServer, tcp_address
+from .tcp import Adopted, Listening, TCPConnector, TCPPort, TCPServer, tcp_address
 from .turn import Turn
 from .unix import UNIXConnector, UNIXPort, UNIXServer
 
@@ -66,7 +67,8 @@ class UvloopReactor(AsyncioSelectorReactor):
         self.streams: set[StreamTransport] = set()
         self.ports: set[Any] = set()
         self.turn = Turn(self.loop)
-        self._adopting: set[Any] = set()
+        #: sockets on their way to uvloop: the task that hands each over, and the transport that is to have it
+        self._adopting: dict[Any, StreamTransport] = {}
         super().__init__(self.loop)
 
     def _signalsFactory(self) -> Any:
@@ -80,9 +82,12 @@ class UvloopReactor(AsyncioSelectorReactor):
         :param accept: makes the transport of each connection.
         :returns: uvloop's server.
         """
-        make = self.loop.create_unix_server if listening.family == socket.AF_UNIX else self.loop.create_server
         # With a socket that exists there is nothing that the coroutine would have to wait for.
-        starting = make(accept, sock=listening, backlog=backlog)
+        if listening.family == socket.AF_UNIX:
+            # Its path is removed by Twisted's port, and not when that only pauses.
+            starting = self.loop.create_unix_server(accept, sock=listening, backlog=backlog, cleanup_socket=False)
+        else:
+            starting = self.loop.create_server(accept, sock=listening, backlog=backlog)
         try:
             starting.send(None)
         except StopIteration as done:
@@ -93,13 +98,15 @@ class UvloopReactor(AsyncioSelectorReactor):
         """Let uvloop have a connected socket; in the next turn the transport is told that it is connected."""
         task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: transport, connected))
         # A task is only kept alive by whoever holds it.
-        self._adopting.add(task)
+        self._adopting[task] = transport
         task.add_done_callback(self._adopted)
 
     def _adopted(self, task: Any) -> None:
-        self._adopting.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._log.failure("a socket could not be adopted", Failure(task.exception()))
+        transport = self._adopting.pop(task, None)
+        reason = None if task.cancelled() else task.exception()
+        if transport is not None and reason is not None:
+            self._log.failure("a socket could not be adopted", Failure(reason))
+            transport.not_adopted(reason)
 
     def _told(self, loop: Any, context: dict[str, Any]) -> None:
         """Write down what uvloop says of an exception that nobody took."""
@@ -186,9 +193,16 @@ class UvloopReactor(AsyncioSelectorReactor):
 
     # The end, and what is open by then.
 
+    def addReader(self, reader: Any) -> None:
+        """Read from it; a connection or a port of uvloop's sees to that by itself."""
+        if isinstance(reader, (StreamTransport, Listening)):
+            reader.startReading()
+        else:
+            super().addReader(reader)  # type: ignore[no-untyped-call]
+
     def removeReader(self, reader: Any) -> None:
         """Read from it no more; also from a connection of uvloop's, as those do who take its descriptor away."""
-        if isinstance(reader, StreamTransport):
+        if isinstance(reader, (StreamTransport, Listening)):
             reader.stopReading()
         else:
             super().removeReader(reader)  # type: ignore[no-untyped-call]
@@ -201,8 +215,11 @@ class UvloopReactor(AsyncioSelectorReactor):
     def disconnectAll(self) -> None:
         """End every connection, as a reactor does when it stops."""
         super().disconnectAll()
+        adopting, self._adopting = self._adopting, {}
+        for transport in adopting.values():
+            transport.not_adopted(error.ConnectError(string="the reactor stops"))
         for one in (*self.ports, *self.streams):
-            one.connectionLost(Failure(CONNECTION_LOST))
+            callWithLogger(one, one.connectionLost, Failure(CONNECTION_LOST))
 
 
 def install(loop: Any = None) -> UvloopReactor:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet import address, tcp
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import ITCPTransport, ITLSTransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
@@ -21,6 +22,9 @@ from .stream import StreamTransport
 # libuv accepts one connection each time a listening socket is ready. With duplicates of it so many are accepted in
 # one turn, and what a turn costs is shared by them: a fifth of a short connection's cost (measured).
 ACCEPTS_A_TURN = 8
+# listen(2) is called again by uvloop. Of a socket that was made elsewhere nobody tells how many may wait: as many as
+# the system allows.
+MOST_WAITING = 65535
 
 
 @implementer(ITLSTransport, ITCPTransport)
@@ -156,7 +160,7 @@ class Connected:
         try:
             protocol = self.connector.buildProtocol(self._peer)
         except Exception as error:
-            self.failIfNotConnected(error)
+            self.failIfNotConnected(ConnectError(string=error))
             raise
         if protocol is None:
             # As Twisted has it: somebody must be told, so there is a protocol for a moment.
@@ -169,6 +173,8 @@ class Connected:
             return
         self._given_up = reason  # type: ignore[misc]  # a slot of the class that this is mixed into
         self.connector.connectionFailed(Failure(reason))
+
+    not_adopted = failIfNotConnected
 
     def logPrefix(self) -> str:
         """Name the protocol, and that it is a client's."""
@@ -211,12 +217,20 @@ class Listening:
     _uv_servers: Sequence[Any] = ()
 
     def startReading(self) -> None:
-        """Accept connections."""
-        if not self._uv_servers:
-            self.reactor.ports.add(self)
-            self._uv_servers = [
-                self.reactor.serve(self.accept, self.socket.dup(), self.backlog or 50) for _ in range(ACCEPTS_A_TURN)
-            ]
+        """Accept connections.
+
+        :raises OSError: descriptors are short; none are accepted then.
+        """
+        if self._uv_servers:
+            return
+        self._uv_servers = servers = []
+        self.reactor.ports.add(self)
+        try:
+            for _ in range(ACCEPTS_A_TURN):
+                servers.append(self.reactor.serve(self.accept, self.socket.dup(), self.backlog or MOST_WAITING))  # noqa: PERF401
+        except OSError:
+            self.stopReading()
+            raise
 
     def stopReading(self) -> None:
         """Accept none; those that come meanwhile wait in the kernel, as long as the port is open."""
@@ -224,7 +238,7 @@ class Listening:
             servers, self._uv_servers = self._uv_servers, []
             for server in servers:
                 server.close()
-            self.reactor.ports.discard(self)
+        self.reactor.ports.discard(self)
 
     def accept(self) -> StreamTransport:
         """Make the transport of a connection that is being accepted."""
