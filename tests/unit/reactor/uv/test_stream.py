@@ -475,3 +475,58 @@ def test_a_lost_connection_is_garbage_at_once(uv: Scene) -> None:
             gc.enable()
 
     uv.play(story)
+
+
+def test_the_end_of_the_other_half_is_told_once(uv: Scene) -> None:
+    """Reading that is resumed behind the other end's half-close tells nothing again."""
+
+    async def story(scene: Scene) -> None:
+        server, client = HalfRecorder(), HalfRecorder()
+        await scene.pair(server, client)
+        client.transport.loseWriteConnection()
+        await scene.until(lambda: "read lost" in server.events)
+        for _ in range(3):
+            server.transport.pauseProducing()
+            server.transport.resumeProducing()
+            await scene.turns()
+        assert server.events == ["made", "read lost"]
+
+    uv.play(story)
+
+
+def test_an_end_may_begin_the_next_connection(scene: Scene) -> None:
+    """A protocol that dials again from within `connectionLost`, and writes to the lost transport, disturbs nobody."""
+
+    async def story(scene: Scene) -> None:
+        port = scene.listen(lambda: Recorder(data=lambda me, _: me.transport.abortConnection()))
+        dialed: list[Recorder] = []
+
+        def dial() -> None:
+            client = Recorder(made=lambda me: me.transport.write(b"x"), lost=again)
+            dialed.append(client)
+            scene.dial(port, lambda: client)
+
+        def again(me: Recorder, _: object) -> None:
+            me.transport.write(b"too late")
+            me.transport.loseConnection()
+            if len(dialed) < 5:
+                dial()
+
+        dial()
+        await scene.until(lambda: len(dialed) == 5 and dialed[-1].lost)
+        assert [one.story for one in dialed] == [["made", "lost"]] * 5
+        assert scene.complaints == []
+
+    scene.play(story)
+
+
+def test_a_protocol_may_stop_the_reactor(scene: Scene) -> None:
+    """`reactor.stop` from within `dataReceived` ends all connections, and what was written is not waited for."""
+    server = Recorder(data=lambda me, _: (me.transport.write(b"x"), stopped.append(scene.reactor.stop())))
+    client = Recorder(made=lambda me: me.transport.write(b"x"))
+    stopped: list[None] = []
+    scene.recorders += server, client
+    scene.reactor.callWhenRunning(lambda: scene.dial(scene.listen(lambda: server), lambda: client))
+    scene.reactor.run(installSignalHandlers=False)
+    assert stopped
+    assert (server.events.count("lost"), client.events.count("lost")) == (1, 1)
