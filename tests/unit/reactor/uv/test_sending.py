@@ -73,13 +73,15 @@ class Pushed(Producing):
             self.one()
 
 
-@pytest.mark.parametrize("kind", [Pulled, Pushed])
+# Not among them: Twisted ends a connection whose push producer is not paused (see the test below).
+PRODUCED = [(kind, ends) for kind in (Pulled, Pushed) for ends in ("lose behind", "lose before", "half", "stay")]
+PRODUCED.remove((Pushed, "lose before"))
+
+
+@pytest.mark.parametrize(("kind", "ends"), PRODUCED)
 @pytest.mark.parametrize("slow", [False, True])
-@pytest.mark.parametrize("ends", ["lose behind", "lose before", "half", "stay"])
 def test_producers_of_many_mib(scene: Scene, kind: type, slow: bool, ends: str) -> None:
     """All of a producer's bytes arrive in order, none too many wait here, and the end comes behind them."""
-    if (kind, ends) == (Pushed, "lose before"):
-        pytest.skip("Twisted ends a connection whose push producer is not paused; see the test below")
 
     async def story(scene: Scene) -> None:
         client = HalfRecorder()
