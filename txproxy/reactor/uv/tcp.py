@@ -21,7 +21,7 @@ from .stream import StreamTransport
 
 # libuv accepts one connection each time a listening socket is ready. With duplicates of it so many are accepted in
 # one turn, and what a turn costs is shared by them: a fifth of a short connection's cost (measured).
-ACCEPTS_A_TURN = 8
+ACCEPTS_A_TURN = 16
 # listen(2) is called again by uvloop. Of a socket that was made elsewhere nobody tells how many may wait: as many as
 # the system allows.
 MOST_WAITING = 65535
