@@ -260,9 +260,9 @@ class Reactor(Clock):
 class Records(list[Any]):
     """An access log that keeps its records."""
 
-    def write_later(self, record: Any) -> None:
+    def ended(self, exchange: Any, time: float, duration: float, received: int, sent: int) -> None:
         """Keep one."""
-        self.append(record())
+        self.append(exchange.record(time, duration, received, sent))
 
 
 class Answer:

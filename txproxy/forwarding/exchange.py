@@ -15,7 +15,7 @@ from txproxy.middleware.pipeline import EMPTY, Pipeline
 from txproxy.model import fields
 from txproxy.model.errors import PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
-from txproxy.observability.record import Record, record_of
+from txproxy.observability.record import Record, agent_and_referer, record_of
 
 from .error_page import error_page
 
@@ -95,7 +95,6 @@ class Exchange:
         "client",
         "client_ip",
         "connect_time",
-        "duration",
         "end_received",
         "ended",
         "first_byte_time",
@@ -103,17 +102,14 @@ class Exchange:
         "head",
         "head_sent",
         "pipeline",
-        "received",
         "request_id",
         "reused",
         "route",
         "scheme",
         "seconds",
-        "sent",
         "started",
         "status",
         "stream",
-        "time",
         "upstream",
     )
 
@@ -312,8 +308,8 @@ class Exchange:
         surroundings = self._surroundings
         stream = self.stream
         status = self.status
-        self.received = received = stream.received_bytes
-        self.sent = sent = stream.sent_bytes + last
+        received = stream.received_bytes
+        sent = stream.sent_bytes + last
         counters = surroundings.counters
         # In place: a call would cost as much as all of it.
         counters.active_exchanges -= 1
@@ -332,25 +328,16 @@ class Exchange:
             duration = self.first_byte_time if whole else None
             if duration is None or self.pipeline.on_response:
                 duration = self.seconds() - self.started
-            self.duration = duration
-            self.time = surroundings.time() - duration
-            surroundings.access_log.write_later(self.record)
+            surroundings.access_log.ended(self, surroundings.time() - duration, duration, received, sent)
 
-    def record(self) -> Record:
+    def record(self, time: float, duration: float, received: int, sent: int) -> Record:
         """Give what is written down of this exchange, which has ended."""
         head = self.head
         route = self.route
-        # Two searches in small letters take less than one pattern; the CR ends the last value.
-        block = head.block
-        small = block.lower() + b"\r"
-        user_agent = referer = None
-        if (at := small.find(b"\r\nuser-agent:")) >= 0:
-            user_agent = block[at + 13 : small.find(b"\r", at + 13)].strip(b" \t")
-        if (at := small.find(b"\r\nreferer:")) >= 0:
-            referer = block[at + 10 : small.find(b"\r", at + 10)].strip(b" \t")
+        user_agent, referer = agent_and_referer(head.block)
         return record_of(
             (
-                self.time,
+                time,
                 self.request_id,
                 self.client_ip,
                 self.client.port,
@@ -365,9 +352,9 @@ class Exchange:
                 "" if route is None else route.name,
                 self.upstream,
                 self.backend,
-                self.received,
-                self.sent,
-                self.duration,
+                received,
+                sent,
+                duration,
                 self.connect_time,
                 self.first_byte_time,
                 self.attempts,

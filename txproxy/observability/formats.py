@@ -4,10 +4,8 @@ Rule: whatever bytes a client sends, a line is ASCII, is exactly one line, and i
 reader of its format into the fields it was made of. Credentials in a URL and the values of
 token-like names in a query are not written.
 
-JSON is a template and the C encoder of the standard library, because `json.dumps` of a mapping
-costs five times as much. In both formats a byte that is not ASCII is escaped: in JSON as the character
-if the text is UTF-8, else as ``\xNN``; in the combined format always as ``\xNN``, as nginx does, and
-so are the quotation mark and the backslash, so that not even a naive reader is misled.
+JSON is `json_lines`. In the combined format a byte that is not ASCII is always escaped as ``\xNN``, as nginx does,
+and so are the quotation mark and the backslash, so that not even a naive reader is misled.
 """
 
 from __future__ import annotations
@@ -17,131 +15,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any
 
-from txproxy.policy.token_query import hide
-
-from .record import Record
+from .json_lines import JsonLines
+from .private import safe_referer, safe_url
+from .record import VERSIONS, Record
 
 Format = Callable[[Record], str]
 
-_VERSIONS = {10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0", 30: "HTTP/3.0"}
 # More than any route map has in use at a time, and not a danger to memory.
 _MOST_PLACES = 4096
-# Shapes of lines that are remembered; clients choose what is in them, so long ones are not: 2 MiB at most.
-_MOST_SHAPES = 1024
-_LONG = 512
-_THOUSANDTHS = tuple(f".{number:03d}Z" for number in range(1000))
-_USERINFO = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*:)//[^/?#]*@")
 _NOT_PLAIN = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
 _NOT_PLAIN_OR_SPACE = re.compile(rb'["\\\x00-\x20\x7f-\xff]')
-
-
-def json_format() -> Format:
-    """Make the function that writes a record as one JSON object.
-
-    Every line has the same keys; what does not apply is null (`host` and `target`: empty). Times
-    are seconds, `time` is RFC 3339 in UTC.
-    """
-    latest = -1
-    stamp = ""
-    # One exchange of a connection is mostly like the other in all but its target and its times.
-    shape_of = lru_cache(_MOST_SHAPES)(_json_shape)
-
-    # Without calls of its own where it can, because this runs once for every exchange.
-    def line(record: Record) -> str:
-        nonlocal latest, stamp
-        (
-            time,
-            request_id,
-            client,
-            client_port,
-            listener,
-            scheme,
-            method,
-            host,
-            target,
-            version,
-            status,
-            cause,
-            route,
-            upstream,
-            backend,
-            bytes_received,
-            bytes_sent,
-            duration,
-            connect,
-            first_byte,
-            attempts,
-            reused,
-            user_agent,
-            referer,
-        ) = record
-        second = int(time)
-        if second != latest:
-            stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            latest = second
-        if b"?" in target or target[:1] != b"/":
-            target = _safe_url(target)
-        shape: tuple[Any, ...] = (client, listener, scheme, method, host, version, status, cause, route, upstream)
-        shape = (*shape, backend, attempts, reused, user_agent, referer)
-        long = len(host) + len(method) + len(user_agent or b"") + len(referer or b"") > _LONG
-        who, what, where, how = (_json_shape if long else shape_of)(*shape)
-        # An answer that comes in one piece ends with its first byte: written once, for that takes longest.
-        took = f"{duration:.6f}"
-        first = "null" if first_byte is None else took if first_byte == duration else f"{first_byte:.6f}"
-        return (
-            f'{{"time":"{stamp}{_THOUSANDTHS[int((time - second) * 1000)]}","request_id":{quote(request_id)},'
-            f'"client":{who},"client_port":{client_port or "null"},{what},'
-            f'"target":{quote(target.decode("utf-8", "backslashreplace"))},{where},"bytes_received":{bytes_received},'
-            f'"bytes_sent":{bytes_sent},"duration":{took},"connect":{"null" if connect is None else f"{connect:.6f}"},'
-            f'"first_byte":{first},{how}}}\n'
-        )
-
-    return line
-
-
-def _json_shape(
-    client: str,
-    listener: str,
-    scheme: str,
-    method: bytes,
-    host: bytes,
-    version: int,
-    status: int,
-    cause: str,
-    route: str,
-    upstream: str,
-    backend: str,
-    attempts: int,
-    reused: bool,
-    user_agent: bytes | None,
-    referer: bytes | None,
-) -> tuple[str, str, str, str]:
-    """Write what an exchange has in common with others, in the four pieces that it makes of a line."""
-    if b"@" in host:
-        host = host.rpartition(b"@")[2]
-    who = _or_null(client)
-    what = f'"method":{_json_text(method) if method else "null"},"host":{_json_text(host)}'
-    where = (
-        f'"version":{_or_null(_VERSIONS.get(version, ""))},"listener":{quote(listener)},"scheme":{quote(scheme)},'
-        f'"route":{_or_null(route)},"upstream":{_or_null(upstream)},"backend":{_or_null(backend)},'
-        f'"cause":{_or_null(cause)},"status":{status}'
-    )
-    how = (
-        f'"attempts":{attempts},"reused":{"true" if reused else "false"},'
-        f'"user_agent":{"null" if user_agent is None else _json_text(user_agent)},'
-        f'"referer":{"null" if referer is None else _json_text(_safe_referer(referer))}'
-    )
-    return who, what, where, how
-
-
-def _json_text(value: bytes) -> str:
-    return quote(value.decode("utf-8", "backslashreplace"))
-
-
-def _or_null(text: str) -> str:
-    return quote(text) if text else "null"
 
 
 def combined_format() -> Format:
@@ -162,9 +46,9 @@ def combined_format() -> Format:
             latest = second
         request = "-"
         if record.method:
-            target = _word(_safe_url(record.target))
-            request = f"{_word(record.method)} {target} {_VERSIONS.get(record.version, '-')}"
-        referer = record.referer and _safe_referer(record.referer)
+            target = _word(safe_url(record.target))
+            request = f"{_word(record.method)} {target} {VERSIONS.get(record.version, '-')}"
+        referer = record.referer and safe_referer(record.referer)
         place = place_of(record.listener, record.scheme, record.route, record.upstream, record.backend, record.cause)
         return (
             f'{_word(record.client.encode("utf-8", "replace"))} - - [{stamp}] "{request}" {record.status} '
@@ -184,18 +68,7 @@ def _combined_place(listener: str, scheme: str, route: str, upstream: str, backe
     )
 
 
-FORMATS: dict[str, Callable[[], Format]] = {"json": json_format, "combined": combined_format}
-
-
-def _safe_url(url: bytes) -> bytes:
-    if b"@" in url:
-        url = _USERINFO.sub(rb"\1//", url)
-    return hide(url) if b"?" in url else url
-
-
-def _safe_referer(url: bytes) -> bytes:
-    # A fragment has no business in a request (RFC 9110, section 10.1.3), and may hold an access token.
-    return _safe_url(url.partition(b"#")[0])
+FORMATS: dict[str, Callable[[], Format]] = {"json": JsonLines, "combined": combined_format}
 
 
 def _clf_time(second: int) -> str:

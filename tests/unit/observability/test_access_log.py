@@ -8,8 +8,10 @@ import json
 import os
 import stat
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -18,7 +20,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
 from tests.unit.observability.test_formats import USUAL
+from txproxy.model.head import RequestHead
 from txproxy.observability.access_log import BATCH, REPORT_EVERY, AccessLog, Record
+
+BLOCK = b"\r\nHost: a\r\nUser-Agent: %b"
 
 
 def record(number: int, filler: int = 0) -> Record:
@@ -127,27 +132,38 @@ def test_written_when_much(path: Path, clock: Clock) -> None:
     assert numbers(disk.taken) == list(range(1000))
 
 
-def test_records_are_asked_for_when_lines_are_made(path: Path, clock: Clock) -> None:
-    """What gives a record is not called at once, once, and at the next flush at the latest; order is kept."""
-    asked: list[int] = []
+class Ended:
+    """An exchange that has ended, as the log sees it."""
 
-    def later(number: int) -> Record:
-        asked.append(number)
-        return record(number)
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self.head = RequestHead(record.method, record.target, record.host, BLOCK % record.user_agent)
+        self.client = SimpleNamespace(listener=record.listener, port=record.client_port)
+        self.client_ip = record.client
+        self.route = SimpleNamespace(name=record.route)
+        self.connect_time, self.first_byte_time = record.connect, record.first_byte
+        for name in ("request_id", "scheme", "status", "cause", "upstream", "backend", "attempts", "reused"):
+            setattr(self, name, getattr(record, name))
 
-    log = AccessLog(str(path), "json", clock)
-    log.write_later(lambda: later(0))
-    log.write(record(1))
-    log.write_later(lambda: later(2))
-    assert asked == []
-    log.flush()
-    log.flush()
-    assert asked == [0, 2]
-    for number in range(3, 100):
-        log.write_later(lambda number=number: later(number))  # type: ignore[misc]
-    assert 50 < len(asked) < 99
+    def record(self, time: float, duration: float, received: int, sent: int) -> Record:
+        """Give the record."""
+        return self._record._replace(time=time, duration=duration, bytes_received=received, bytes_sent=sent)
+
+
+@pytest.mark.parametrize("format", ["json", "combined"])
+def test_exchanges_become_lines_when_they_end(path: Path, clock: Clock, format: str) -> None:  # noqa: A002
+    """Of an exchange the same line is made as of its record, between the lines of others, and nothing is kept of it."""
+    log = AccessLog(str(path), format, clock)
+    exchange = Ended(record(1, 9))
+    kept = weakref.ref(exchange)
+    log.write(record(0, 9))
+    log.ended(exchange, 1763826840.5, 0.25, 7, 9)
+    log.write(exchange.record(1763826840.5, 0.25, 7, 9))
+    del exchange
+    assert kept() is None
     log.close()
-    assert numbers(path.read_bytes()) == list(range(100))
+    lines = path.read_text().splitlines()
+    assert lines[1] == lines[2] != lines[0]
 
 
 def test_combined(path: Path, clock: Clock) -> None:

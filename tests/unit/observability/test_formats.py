@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txproxy.observability.formats import FORMATS, combined_format, json_format
+from txproxy.observability.formats import FORMATS, combined_format
+from txproxy.observability.json_lines import JsonLines
 from txproxy.observability.record import Record
 
 USUAL = Record(
@@ -97,7 +98,7 @@ records = st.builds(
 
 def as_json(record: Record) -> dict[str, Any]:
     """Write a record as JSON, and read it."""
-    read: dict[str, Any] = json.loads(json_format()(record))
+    read: dict[str, Any] = json.loads(JsonLines()(record))
     return read
 
 
@@ -171,7 +172,7 @@ def test_versions(version: tuple[int, str]) -> None:
 @given(records)
 def test_any_record_is_one_valid_json_line(record: Record) -> None:
     """Whatever a client sends, a JSON line is ASCII, valid and one."""
-    line = json_format()(record)
+    line = JsonLines()(record)
     assert line.isascii()
     assert (line.count("\n"), line[-1:]) == (1, "\n")
     assert line[:-1].isprintable()
@@ -238,7 +239,7 @@ def test_no_place_for_credentials() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """More places than are remembered are written as well as the first."""
-    line = json_format()
+    line = JsonLines()
     for number in range(5000):
         assert f'"route":"{number}"' in line(USUAL._replace(route=str(number)))
 
