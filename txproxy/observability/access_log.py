@@ -3,7 +3,8 @@
 Rule: nothing that happens to the log reaches the data path. An exchange becomes text when it ends, so that nothing
 of it is kept: exchanges that waited to become text together cost more in cold memory than that saved (measured
 beside 64 connections: see `json_lines`). The lines wait in a bounded buffer; a reader that does not read, a full
-disk or a closed pipe lose the oldest lines, are counted, and are told to the application log once a minute. What was begun of a line is ended.
+disk or a closed pipe lose the oldest lines, are counted, and are told to the application log once a minute. What was
+begun of a line is ended.
 """
 
 from __future__ import annotations
