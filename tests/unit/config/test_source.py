@@ -90,7 +90,9 @@ def test_includes_do_not_multiply(tmp_path: Path) -> None:
 )
 def test_depth_is_bounded(text: str) -> None:
     """A document nests so deep and no deeper; the bound is met at once."""
-    assert any("levels deep" in problem for problem in problems(text))
+    # PyYAML 6.0.4 has a bound of its own (libyaml's, a thousand), which it meets while it looks ahead for ours.
+    said = ("levels deep", "exceeded maximum nesting depth")
+    assert any(words in problem for words in said for problem in problems(text))
 
 
 def test_aliases_of_aliases_are_bounded() -> None:
