@@ -357,6 +357,8 @@ class ClientConnection(Waiting):
 
     def spliced_out(self, octets: int) -> None:
         """So much of the request's body was taken."""
+        if self._stalled_at >= 0:
+            self._stalled_at += octets  # what was taken meanwhile is the difference
         self._touch()
 
     def _ended(self, data: bytes) -> None:

@@ -356,6 +356,8 @@ class ServerConnection(Ending):
         assert self._remaining is not None
         self._remaining -= octets
         self.sent_bytes += octets
+        if self._stalled_at >= 0:
+            self._stalled_at += octets  # what was taken meanwhile is the difference
 
     @property
     def answering(self) -> bool:

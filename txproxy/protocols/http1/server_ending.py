@@ -165,6 +165,8 @@ class Ending(Splicing):
                 return
             remaining = self._decoder.body_remaining
             if remaining is not None and remaining <= LINGER_KEEP_BYTES:
+                if not remaining:
+                    self._decoder.skipped_all()  # the last of it was in a pipe that nobody empties any more
                 return
         self._close()
 

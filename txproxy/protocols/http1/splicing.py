@@ -55,6 +55,8 @@ class Splicing(Holding):
             if begun is not None:
                 sink._splice = begun
                 self.reading = begun
+                if self._holds:  # the sink has to send something first
+                    begun.pauseProducing()
 
     def _stop_splicing(self) -> None:
         """End what is under way: this end is gone."""

@@ -54,6 +54,20 @@ def test_a_backend_that_takes_nothing_is_late() -> None:
     assert dialed.events == ["paused", ("lost", "http_response_timeout", 504)]
 
 
+def test_what_is_spliced_behind_hides_no_progress() -> None:
+    """A backend that takes what a pipe has put behind what it takes is busy with the request."""
+    dialed = Dialed()
+    dialed.ask(upload(1 << 20), end=False, response=10.0)
+    dialed.wire.stall(70_000)
+    dialed.wire.unsent = 80_000
+    dialed.connection.spliced_out(20_000)
+    dialed.wire.unsent = 75_000
+    dialed.pass_time(10 + LATE)
+    assert dialed.events == ["paused"]
+    dialed.pass_time(10 + LATE)
+    assert dialed.events == ["paused", ("lost", "http_response_timeout", 504)]
+
+
 def test_an_answer_that_stalls() -> None:
     """Each piece of an answer gives it its time again; a longer pause ends it."""
     dialed = Dialed()

@@ -229,6 +229,36 @@ def test_a_client_that_takes_nothing_is_cut() -> None:
     assert (served.wire.ends, served.lost) == (["aborted"], 1)
 
 
+def test_what_is_spliced_behind_hides_no_progress() -> None:
+    """As much as a client takes may be written behind it from a pipe: it is slow, not stalled."""
+    served = Served(write_timeout=10.0)
+    served.feed(get())
+    served.connection.send_head(ok(length=1 << 20))
+    served.wire.stall(70000)
+    for _ in range(10):
+        served.pass_time(5)
+        served.wire.unsent += 1000 - 1
+        served.connection.spliced_out(1000)
+    assert served.wire.ends == []
+    served.wire.unsent += 1000
+    served.connection.spliced_out(1000)  # nothing was taken, there was just room
+    served.pass_time(20 + 2 * LATE)
+    assert served.events[-1] == ("lost", "response_write_timeout", 499)
+
+
+def test_a_request_whose_last_octets_no_backend_took_is_complete() -> None:
+    """A body that was read into a pipe, and is answered before the backend took it, has ended: the next one follows."""
+    served = Served(keepalive_timeout=60.0)
+    served.feed(post(b"Content-Length: 1000000"))
+    served.connection.spliced_in(1000000)
+    served.connection.splice_over(False)
+    served.respond()
+    served.pass_time(30)
+    assert served.wire.ends == []
+    served.feed(get())
+    assert served.events[1:] == [("GET", "/", True)]
+
+
 @pytest.mark.parametrize("release", [True, False])
 def test_nothing_hides_a_client_that_takes_nothing(release: bool) -> None:
     """Pieces of the request and releases do not stretch the time for writing."""
