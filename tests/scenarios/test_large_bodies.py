@@ -12,6 +12,7 @@ import pytest
 from tests.support.backend import Backend, Connection, ok
 from tests.support.daemon import Daemon, on_reactor
 from tests.support.messages import Gone
+from tests.support.raw_client import RawClient
 from tests.support.slow import BLOCK, read_all, write_all, write_until_stuck
 from tests.support.waiting import until
 
@@ -28,11 +29,11 @@ QUICK = "timeouts: {body: 700ms, write: 700ms}\n"
 def before(request, play, start_daemon):
     """Give what starts a backend for a script and the product before it, on one reactor after the other."""
 
-    def start(script, settings: str = "", idle: str = "60s") -> tuple[Backend, Daemon]:
+    def start(script, settings: str = "", idle: str = "60s", **more) -> tuple[Backend, Daemon]:
         backend = play(script)
         routes = f"upstreams: {{app: {{backends: [{backend.url}], timeouts: {{idle: {idle}}}}}}}\nhosts: {{'*': app}}\n"
         argv = on_reactor(request.param)
-        return backend, start_daemon(f"limits: {{body: 4GiB}}\n{settings}{routes}", argv=argv)
+        return backend, start_daemon(f"limits: {{body: 4GiB}}\n{settings}{routes}", argv=argv, **more)
 
     return start
 
@@ -144,6 +145,8 @@ def test_a_client_that_leaves_within_a_download_ends_it(before):
             gone.set()
 
     _, daemon = before(endless)
+    with daemon.connect() as client:  # all that it opens at its start is open
+        assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 400
     sockets, pipes = daemon.open_sockets(), daemon.open_pipes()
     with daemon.connect() as client:
         client.send(GET % b"x")
@@ -151,13 +154,13 @@ def test_a_client_that_leaves_within_a_download_ends_it(before):
         client.buffer.exactly(4 * MIB)
         client.abort()
     assert gone.wait(15)
-    (entry,) = daemon.logged()
+    (entry,) = daemon.logged(method="GET", status=499)
     assert (entry["status"], entry["cause"]) == (499, "client_disconnected")
     until(lambda: daemon.open_sockets() <= sockets and daemon.open_pipes() <= pipes, "all descriptors are closed")
 
 
 def test_a_client_that_leaves_within_an_upload_ends_it(before):
-    """The backend's connection ends within the body, and the log has 499."""
+    """The backend's connection ends within the body, and the log has 499: each time, wherever the reset falls."""
     ends = []
 
     def takes(connection: Connection) -> None:
@@ -168,14 +171,15 @@ def test_a_client_that_leaves_within_an_upload_ends_it(before):
             ends.append(len(end.partial))
 
     _, daemon = before(takes)
-    with daemon.connect() as client:
-        client.send(PUT % (b"up", 64 * MIB))
-        write_all(client.socket, 5 * MIB)
-        client.abort()
-    (entry,) = daemon.logged()
-    assert (entry["status"], entry["cause"]) == (499, "client_disconnected")
-    until(lambda: ends, "the backend saw the end")
-    assert ends[0] <= 5 * MIB
+    for count in range(1, 13):
+        with daemon.connect() as client:
+            client.send(PUT % (b"up", 64 * MIB))
+            write_all(client.socket, 5 * MIB)
+            client.abort()
+        entry = daemon.logged(count)[-1]
+        assert (entry["status"], entry["cause"]) == (499, "client_disconnected")
+    until(lambda: len(ends) == 12, "the backend saw every end")
+    assert max(ends) <= 5 * MIB
 
 
 def test_an_answer_before_the_end_of_an_upload_arrives(before):
@@ -200,6 +204,25 @@ def test_an_answer_before_the_end_of_an_upload_arrives(before):
     daemon.logged(status=413)
 
 
+def test_an_answer_of_a_backend_that_goes_within_an_upload_arrives(before):
+    """A backend that answers and closes without reading the rest resets its connection; its answer is read first."""
+
+    def refuses(connection: Connection) -> None:
+        connection.head()
+        connection.buffer.at_least(100 * 1024)
+        connection.send(b"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+
+    _, daemon = before(refuses)
+    for _ in range(10):
+        with daemon.connect() as client:
+            client.send(PUT % (b"up", 1 << 30))
+            sending = threading.Thread(target=write_until_gone, args=(client.socket,))
+            sending.start()
+            assert client.response().status == 413
+            client.close()
+            sending.join(15)
+
+
 def write_until_gone(sink) -> None:
     """Send a large body until nobody takes it any more."""
     try:
@@ -217,6 +240,20 @@ def test_a_client_that_stops_reading_is_cut_after_its_time(before):
         (entry,) = daemon.logged()
         assert entry["cause"] == "response_write_timeout"
         assert entry["bytes_sent"] < 64 * MIB
+
+
+def test_a_client_that_reads_slowly_is_not_cut(before, tmp_path):
+    """timeouts.write counts from what was taken last, even if it takes longer to empty all that is on its way."""
+    path = tmp_path / "listens"
+    _, daemon = before(serves, QUICK, unix=path)
+    size = 2 * MIB
+    with RawClient(str(path)) as client:  # few octets of UNIX sockets are on their way at a time
+        client.send(GET % (b"%d" % size))
+        client.buffer.response_head()
+        early = len(client.buffer.rest_at_hand())
+        assert early + read_all(client.socket, size - early, 300 * 1024, early) == size
+    (entry,) = daemon.logged()
+    assert (entry["cause"], entry["bytes_sent"]) == (None, size)
 
 
 def test_a_client_that_stops_sending_is_cut_after_its_time(before):

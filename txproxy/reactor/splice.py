@@ -22,6 +22,8 @@ PIPE_BYTES = 512 * 1024
 LEAST_PIPE_BYTES = 64 * 1024
 # After so many rounds others have their turn.
 _ROUNDS = 4
+# So long the transport of a sink that takes nothing any more may read what came from there, and find out.
+LAST_READ_SECONDS = 1.0
 _FLAGS = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE", 0)
 
 
@@ -113,6 +115,8 @@ class Splice:
         self._watches = False
         self._waits = False
         self._over = False
+        #: the sink takes nothing any more: its connection is ended by this, at the latest
+        self._cutting: Any = None
         self._in, self._out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self._room = _widened(self._out)
@@ -151,6 +155,8 @@ class Splice:
         if self._over:
             return
         self._over = True
+        if self._cutting is not None and self._cutting.active():
+            self._cutting.cancel()
         self._watch()
         if self._waits:
             self._reactor.removeWriter(self._to)
@@ -188,8 +194,11 @@ class Splice:
             if not self._left:
                 self.stop()
                 return
-            if not self._watches or moved < self._room // 4:
+            if not self._watches:
                 return
+        # There may be more, and the end behind it. Of a connection in error libuv tells once and then looks no more.
+        self._reactor.removeReader(self._from)
+        self._reactor.addReader(self._from)
 
     def _pushed(self) -> bool:
         """Write what is inside; give whether that was all of it."""
@@ -230,7 +239,16 @@ class Splice:
         self.stop()
 
     def _sink_gone(self) -> None:
-        # What is inside is lost: nothing may be written behind it.
+        # What is inside is lost: nothing may be written behind it. But what was sent from there before, such as an
+        # answer to half a request, is still to be read, and that may be due just now, or in the next turn.
+        if not self._over and self._cutting is None:
+            if self._waits:
+                self._reactor.removeWriter(self._to)
+            self._waits = True
+            self._watch()
+            self._cutting = self._reactor.callLater(LAST_READ_SECONDS, self._cut)
+
+    def _cut(self) -> None:
         transport = self._sink.transport
         self.stop()
         transport.abortConnection()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
 
 import pytest
@@ -213,6 +214,16 @@ def test_the_end_of_the_source_is_left_to_its_transport(joined: Joined) -> None:
     assert joined.source.heard == [("over", False)]
 
 
+def test_a_reset_of_the_source_behind_what_it_sent_is_found(joined: Joined) -> None:
+    """Of a connection in error libuv tells once: an end behind a little that was there to be read is found as well."""
+    joined.begin(len(BLOCK) * 2)
+    joined.sender.send(b"a little")
+    joined.sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    joined.sender.close()
+    joined.until(lambda: joined.source.lost)
+    assert ("over", False) in joined.source.heard
+
+
 def test_the_loss_of_the_sink_ends_its_connection(joined: Joined) -> None:
     """Octets that cannot be written end the sink's connection: nothing may come behind a gap."""
     joined.begin(len(BLOCK) * 100)
@@ -226,6 +237,21 @@ def test_the_loss_of_the_sink_ends_its_connection(joined: Joined) -> None:
 
     joined.until(step)
     joined.until(lambda: ("over", False) in joined.source.heard)
+
+
+def test_what_a_lost_sink_sent_before_is_read(joined: Joined) -> None:
+    """An end that answers and resets while it is written to has its answer read; nothing more comes its way."""
+    joined.begin(len(BLOCK) * 400)
+    left = memoryview(BLOCK * 100)
+    while left:
+        taken = joined.send(bytes(left[:65536]))
+        left = left[taken:]
+        if not taken:
+            break
+    joined.reader.send(b"enough")
+    joined.reader.close()  # what it has not read makes this a reset
+    joined.until(lambda: joined.sink.lost)
+    assert joined.sink.got == b"enough"
 
 
 def test_stopped_twice_it_stops_once(joined: Joined) -> None:
