@@ -41,9 +41,10 @@ def ended(record: Record, block: bytes) -> Any:
 
 def of(lines: JsonLines, record: Record, block: bytes) -> str:
     """Write an exchange."""
-    return lines.of_exchange(
+    gist = lines.of_exchange(
         ended(record, block), record.time, record.duration, record.bytes_received, record.bytes_sent
     )
+    return lines.lines([gist])[0]
 
 
 _value = st.binary(max_size=12).filter(lambda value: not set(value) & {*range(32), 127})
