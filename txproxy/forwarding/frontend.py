@@ -81,7 +81,8 @@ class Frontend:
         self.access_log = access_log
         self.seconds = clock.seconds
         self.time = time.time
-        self._request_ids = request_ids
+        self._make_id = request_ids.make
+        self._accept_id = request_ids.accept
         self._level = LogLevel.levelWithName(level)
 
     def request_received(self, stream: Any, head: RequestHead, end: bool) -> None:
@@ -89,7 +90,7 @@ class Frontend:
         counters = self.counters
         counters.requests += 1
         counters.active_exchanges += 1
-        exchange = Exchange(self, stream, head, stream.client, self._request_ids.make())
+        exchange = Exchange(self, stream, head, stream.client, self._make_id())
         stream.receiver = exchange
         self.handle(exchange)
 
@@ -120,7 +121,7 @@ class Frontend:
     def malformed(self, stream: Any, error: ProxyError) -> None:
         """Bytes came that make no request: say so, as an exchange without a route."""
         self.counters.exchange_started()
-        exchange = Exchange(self, stream, _UNREADABLE, stream.client, self._request_ids.make())
+        exchange = Exchange(self, stream, _UNREADABLE, stream.client, self._make_id())
         stream.receiver = exchange
         exchange.fail(error)
 
@@ -131,7 +132,7 @@ class Frontend:
         exchange.scheme = origin.client_scheme(client.scheme, exchange.client_ip, provenance)
         for name, value in provenance:
             if name == b"x-request-id":
-                exchange.request_id = self._request_ids.accept(value) or exchange.request_id
+                exchange.request_id = self._accept_id(value) or exchange.request_id
 
     def tell(self, exchange: Exchange, error: ProxyError) -> None:
         """Write down why an exchange failed: what the client must not see stands here."""

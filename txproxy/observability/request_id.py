@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import chain
 
 # 32 hexadecimal digits have the same length as a trace id of W3C Trace Context.
 _BYTES = 16
@@ -21,23 +22,18 @@ class RequestIds:
 
     :param randomness: gives that many unpredictable bytes, as `os.urandom` does. It is first called
         when the first id is made: a process that forks before that shares no ids with its children.
+    :ivar make: gives a new id: 32 lower-case hexadecimal digits. All of it is C, for it is called for every request
+        (measured: 0.13 us; a method that took ids from a list of slices 0.24).
     """
 
-    __slots__ = ("_pool", "_randomness")
+    __slots__ = ("_randomness", "make")
 
     def __init__(self, randomness: Callable[[int], bytes]) -> None:
         self._randomness = randomness
-        self._pool: list[str] = []
+        self.make: Callable[[], str] = chain.from_iterable(iter(self._draw, None)).__next__
 
-    def make(self) -> str:
-        """Give a new id: 32 lower-case hexadecimal digits."""
-        try:
-            return self._pool.pop()
-        except IndexError:
-            digits = self._randomness(_BYTES * _BATCH).hex()
-            width = 2 * _BYTES
-            self._pool = [digits[start : start + width] for start in range(0, len(digits), width)]
-            return self._pool.pop()
+    def _draw(self) -> list[str]:
+        return self._randomness(_BYTES * _BATCH).hex(" ", _BYTES).split(" ")
 
     @staticmethod
     def accept(value: bytes) -> str | None:
