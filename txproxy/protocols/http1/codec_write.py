@@ -70,7 +70,8 @@ def response_head(
         extra += b"\r\nConnection: close"
     elif version < 11:
         extra += b"\r\nConnection: keep-alive"
-    if b"\r\nDate:" not in block and not _date.search(block):
+    # Not by `in`, for which this interpreter makes and drops an exception before it searches.
+    if block.find(b"\r\nDate:") < 0 and not _date.search(block):
         extra += _date_line(int(time.time() if now is None else now))
     return b"".join((_status_line(head.status, head.reason), block, extra, b"\r\n\r\n", body))
 
