@@ -14,12 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from txproxy.protocols.http1.client import ClientConnection
-from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.deadlines import NEVER, Deadlines
 from txproxy.reactor.tcp import Turn
 
 from .dial import Address, Dial
-
-_NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Pool:
         if not self._idle:
             return None
         connection = self._idle.pop()
-        connection.deadline = _NEVER
+        connection.deadline = NEVER
         self.in_use += 1
         return connection
 

@@ -19,7 +19,7 @@ from txproxy.model.errors import (
 )
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
-from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.deadlines import NEVER, Deadlines
 from txproxy.reactor.transport import receive_with, unsent_bytes, untaken_bytes
 
 from .client_waiting import Waiting
@@ -27,7 +27,6 @@ from .codec_response import ResponseDecoder
 from .codec_write import CHUNK_END, chunk, request_head
 from .nobody import NOBODY
 
-_NEVER = float("inf")
 # What was written to a backend may take this long to leave once the connection is to end.
 CLOSE_SECONDS = 30.0
 
@@ -73,7 +72,7 @@ class ClientConnection(Waiting):
         self.transport: Any = None
         self.reading: Any = None
         self._splice = self._splices_to = None
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self.deadline_slot = 0
         self.requests = 0
         self.lost = False
@@ -214,7 +213,7 @@ class ClientConnection(Waiting):
         if self.response_timeout is not None:
             self._deadlines.arm(self, self.response_timeout)
         else:
-            self.deadline = _NEVER
+            self.deadline = NEVER
         wire = request_head(head)
         if body:
             wire += chunk(body) if self._chunked else body
@@ -257,7 +256,7 @@ class ClientConnection(Waiting):
         """Become a tunnel (after a 101)."""
         self._tunnel = True
         self._request_sent = self._chunked = False  # from here on it has neither end nor framing
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self._decoder.detach()
 
     def close(self) -> None:
@@ -307,7 +306,7 @@ class ClientConnection(Waiting):
         """
         receiver, self.receiver = self.receiver, NOBODY
         self._response_done = True
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self._give_back()
         return receiver
 

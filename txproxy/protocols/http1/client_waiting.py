@@ -7,12 +7,10 @@ connection. What moves sets it anew; while it is we who do not read, nothing is 
 from __future__ import annotations
 
 from txproxy.model.errors import CONNECTION_TERMINATED, HTTP_RESPONSE_INCOMPLETE, HTTP_RESPONSE_TIMEOUT, ProxyError
-from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.deadlines import NEVER, Deadlines
 from txproxy.reactor.transport import untaken_bytes
 
 from .splicing import Splicing
-
-_NEVER = float("inf")
 
 
 class Waiting(Splicing):
@@ -61,7 +59,7 @@ class Waiting(Splicing):
             return
         limit = self.idle_timeout if self._head_seen else self.response_timeout
         if limit is None:
-            self.deadline = _NEVER
+            self.deadline = NEVER
         else:
             self._deadlines.arm(self, limit)
 

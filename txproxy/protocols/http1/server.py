@@ -21,6 +21,7 @@ from txproxy.model.errors import (
 )
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.model.seams import Receiver
+from txproxy.reactor.deadlines import NEVER
 from txproxy.reactor.transport import JOINED_BYTES, receive_with, untaken_bytes
 
 from .codec_request import RequestDecoder
@@ -30,7 +31,6 @@ from .server_ending import AWAITED, BODY, CHUNKED, SENT, TUNNEL, Ending, ServerS
 
 __all__ = ["ServerConnection", "ServerSettings"]
 
-_NEVER = float("inf")
 _BODILESS = (204, 304)
 
 
@@ -79,7 +79,7 @@ class ServerConnection(Ending):
         self.transport: Any = None
         self.reading: Any = None
         self._splice = self._splices_to = None
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self.deadline_slot = 0
         self.requests = 0
         #: octets of the current request's body and of its response's body
@@ -172,7 +172,7 @@ class ServerConnection(Ending):
         if not self._decoder.keep_alive or settings.draining or self.requests >= settings.requests_per_connection:
             self.closing = True
         if end:
-            self.deadline = _NEVER
+            self.deadline = NEVER
         else:
             settings.deadlines.arm(self, settings.body_timeout)
         self._on_request(self, head, end)
@@ -193,7 +193,7 @@ class ServerConnection(Ending):
     def body_end(self, trailers: bytes) -> None:
         """The request is complete."""
         if self._stalled_at < 0:
-            self.deadline = _NEVER
+            self.deadline = NEVER
         if self._response == SENT:
             self._both_complete()
         else:
@@ -213,7 +213,7 @@ class ServerConnection(Ending):
     def malformed(self, error: ProxyError) -> None:
         """What the client sent is not HTTP."""
         self.closing = True
-        self.deadline = _NEVER
+        self.deadline = NEVER
         if self._linger_until:
             self._close()  # the answer is out, only the rest of the request's body was broken
         elif self.receiver is not NOBODY:
@@ -327,7 +327,7 @@ class ServerConnection(Ending):
     def detach(self) -> None:
         """Become a tunnel: after a 101 was sent as an ordinary head."""
         self._response = TUNNEL
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self._decoder.detach()
         self.release("read-ahead")
 

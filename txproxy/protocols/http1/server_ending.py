@@ -19,7 +19,7 @@ from txproxy.model.errors import (
 )
 from txproxy.model.head import RequestHead
 from txproxy.model.seams import Receiver
-from txproxy.reactor.deadlines import Deadlines
+from txproxy.reactor.deadlines import NEVER, Deadlines
 from txproxy.reactor.transport import receive_with, untaken_bytes
 
 from .codec_request import RequestDecoder
@@ -53,7 +53,6 @@ class ServerSettings:
     draining: bool = False
 
 
-_NEVER = float("inf")
 # What the response of the current request has come to.
 AWAITED, BODY, CHUNKED, SENT, TUNNEL = range(5)
 
@@ -233,11 +232,11 @@ class Ending(Splicing):
         if self._stalled_at >= 0 and self._response != TUNNEL:
             return  # the deadline for writing stands
         if self._response == TUNNEL or self.lost:
-            self.deadline = _NEVER
+            self.deadline = NEVER
         elif self._response == SENT:
             settings.deadlines.arm(self, settings.keepalive_timeout)
         elif self._decoder.complete:
-            self.deadline = _NEVER
+            self.deadline = NEVER
         else:
             settings.deadlines.arm(self, settings.body_timeout)
 

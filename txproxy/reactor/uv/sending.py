@@ -87,6 +87,7 @@ class Sending(Life):
             return
         pending = self._pending
         if pending:
+            # `flush` without its frame.
             if len(pending) == 1:
                 uv.write(pending[0])
             elif self._pending_size <= JOINED_BYTES:
