@@ -16,6 +16,7 @@ from .settings import HeaderEdits, KeepAlive, Limits, Log, Timeouts, UpstreamTim
 from .values import Network
 
 ForwardedKind = Literal["x-forwarded", "forwarded"]
+TlsVersion = Literal["1.2", "1.3"]
 FORWARDED: tuple[ForwardedKind, ...] = ("x-forwarded", "forwarded")
 
 
@@ -25,10 +26,17 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
+class ProxyProtocol(Frozen):
+    """Who must begin with a PROXY header, and how long it may take, in seconds."""
+
+    sources: tuple[Network, ...]
+    timeout: float = 5.0
+
+
 class Listen(Frozen):
     """One address that clients connect to.
 
-    `host` and `port` for "tcp" (port 0: any free one), `path` and `mode` for "unix".
+    `host` and `port` for "tcp" (port 0: any free one), `path` and `mode` for "unix"; `tls`: clients speak TLS.
     """
 
     address: str
@@ -37,11 +45,64 @@ class Listen(Frozen):
     port: int = 0
     path: str = ""
     mode: int | None = None
+    tls: bool = False
+    redirect_plain_http: bool = False
+    proxy_protocol: ProxyProtocol | None = None
+    where: Where = NOWHERE
+
+
+class CertificateFiles(Frozen):
+    """A certificate with its chain; `key` None: the key is in the same file."""
+
+    cert: str
+    key: str | None = None
+    where: Where = NOWHERE
+
+
+class CertificateDirectory(Frozen):
+    """A directory, every *.pem in which is a certificate with its key."""
+
+    directory: str
+    where: Where = NOWHERE
+
+
+class Hsts(Frozen):
+    """What Strict-Transport-Security says (RFC 6797); `max_age` in seconds."""
+
+    max_age: float
+    include_subdomains: bool = False
+
+
+class Tls(Frozen):
+    """Certificates, and how TLS is spoken with clients.
+
+    :ivar default: the host name whose certificate a client without a usable server name gets.
+    :ivar internal: host patterns, exact names and "*.name", that the development CA issues for.
+    """
+
+    certificates: tuple[CertificateFiles | CertificateDirectory, ...] = ()
+    default: str | None = None
+    internal: tuple[str, ...] = ()
+    minimum: TlsVersion = "1.2"
+    http_redirect: bool = False
+    hsts: Hsts | None = None
+    where: Where = NOWHERE
+
+
+class HostTls(Frozen):
+    """TLS for one host; `minimum` None: as `tls.minimum` has it."""
+
+    client_ca: str | None = None
+    client_auth: Literal["none", "request", "require"] = "none"
+    minimum: TlsVersion | None = None
     where: Where = NOWHERE
 
 
 class BackendConfig(Frozen):
-    """One address of an upstream; `authority` is what its Host field is with `host_header: backend`."""
+    """One address of an upstream; `authority` is what its Host field is with `host_header: backend`.
+
+    `tls`: TLS is spoken with it, as the upstream's `tls` has it.
+    """
 
     url: str
     kind: Literal["tcp", "unix"]
@@ -49,6 +110,22 @@ class BackendConfig(Frozen):
     port: int = 0
     path: str = ""
     authority: str = ""
+    tls: bool = False
+
+
+class UpstreamTls(Frozen):
+    """TLS to backends.
+
+    :ivar ca: a file of the CAs that are believed; None: the system's.
+    :ivar server_name: the name that is asked for and verified; None: each backend's own host.
+    :ivar client_certificate: a file with a certificate chain and its key.
+    """
+
+    ca: str | None = None
+    server_name: str | None = None
+    client_certificate: str | None = None
+    verify: bool = True
+    where: Where = NOWHERE
 
 
 class UpstreamConfig(Frozen):
@@ -62,6 +139,7 @@ class UpstreamConfig(Frozen):
     balance: Literal["round_robin"] = "round_robin"
     timeouts: UpstreamTimeouts = UpstreamTimeouts(connect=3.0, response=60.0, idle=60.0)
     keepalive: KeepAlive = KeepAlive()
+    tls: UpstreamTls | None = None
     anonymous: bool = False
     where: Where = NOWHERE
 
@@ -109,6 +187,14 @@ class ResourceLeaf(Frozen):
 Leaf = ProxyLeaf | RedirectLeaf | RespondLeaf | FilesLeaf | WsgiLeaf | ResourceLeaf
 
 
+class Legacy(Frozen):
+    """What is mended for an application that knows nothing of TLS or of being behind a proxy."""
+
+    redirects: bool = False
+    cookies: bool = False
+    links: bool = False
+
+
 class RouteConfig(Frozen):
     """Which requests, and what becomes of them.
 
@@ -132,6 +218,7 @@ class RouteConfig(Frozen):
     request_headers: HeaderEdits = HeaderEdits()
     response_headers: HeaderEdits = HeaderEdits()
     forwarded: frozenset[ForwardedKind] = frozenset({"x-forwarded"})
+    legacy: Legacy | None = None
 
 
 class HostConfig(Frozen):
@@ -139,6 +226,7 @@ class HostConfig(Frozen):
 
     pattern: str
     routes: tuple[RouteConfig, ...]
+    tls: HostTls | None = None
     where: Where = NOWHERE
 
 
@@ -161,9 +249,13 @@ DEFAULT_LISTEN = (Listen(address="http://127.0.0.1:8080", kind="tcp", host="127.
 
 
 class Config(Frozen):
-    """Everything that a route map says."""
+    """Everything that a route map says.
+
+    `state` None: the service manager's state directory, else the user's.
+    """
 
     listen: tuple[Listen, ...] = DEFAULT_LISTEN
+    tls: Tls | None = None
     upstreams: dict[str, UpstreamConfig] = {}
     hosts: dict[str, HostConfig] = {}
     trusted_proxies: tuple[Network, ...] = ()
@@ -171,3 +263,4 @@ class Config(Frozen):
     timeouts: Timeouts = Timeouts()
     log: Log = Log()
     tests: tuple[RouteTest, ...] = ()
+    state: str | None = None
