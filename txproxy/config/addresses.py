@@ -21,32 +21,35 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*")
 # sockaddr_un holds 108 octets with the closing NUL; 104 on BSD and macOS.
 _MAX_SOCKET_PATH = 103
-LISTEN_LATER = ("https", "https+unix", "https+systemd", "http+systemd")
-BACKEND_LATER = ("https", "https+unix", "h2c")
+_NOW = ("http", "https", "http+unix", "https+unix")
+_PORTS = {"http": 80, "https": 443}
+LISTEN_LATER = ("https+systemd", "http+systemd")
+BACKEND_LATER = ("h2c",)
 
 
 class Address(NamedTuple):
-    """A parsed address; `authority` is host and port as a URL has them, without a default port."""
+    """A parsed address; `authority` is host and port as a URL has them, without its scheme's default port."""
 
     kind: Literal["tcp", "unix"]
     host: str = ""
     port: int = 0
     path: str = ""
     authority: str = ""
+    tls: bool = False
 
 
 def listen_address(text: str, directory: str) -> Address:
-    """Read where to listen: http://ADDRESS:PORT or http+unix:PATH; port 0 is any free one.
+    """Read where to listen: http://ADDRESS:PORT or http+unix:PATH, https alike; port 0 is any free one.
 
     :raises ValueError: with one sentence.
     """
     scheme, rest = _split_scheme(text, LISTEN_LATER, "http://0.0.0.0:80")
-    if scheme == "http+unix":
-        return _unix(rest, directory)
-    authority, tail = _split_authority(text, rest)
+    if scheme.endswith("+unix"):
+        return _unix(scheme, rest, directory)
+    authority, tail = _split_authority(text, scheme, rest)
     if tail not in ("", "/"):
         raise ValueError(f"{quoted(text)} has a path; a listener is only an address and a port")
-    host, port = _host_port(text, authority, low=0)
+    host, port = _host_port(text, authority, _PORTS[scheme], low=0)
     if host == "localhost":
         host = "127.0.0.1"
     try:
@@ -56,20 +59,20 @@ def listen_address(text: str, directory: str) -> Address:
             f"{quoted(host)} is not an IP address; listen on 0.0.0.0 (all IPv4), [::] (all IPv6) or 127.0.0.1, and "
             "name hosts under 'hosts'"
         ) from None
-    return Address("tcp", host, port, authority=_joined(host, port))
+    return _tcp(scheme, host, port)
 
 
 def backend_address(text: str, directory: str) -> tuple[Address, str]:
-    """Read a backend's URL: http://HOST[:PORT][/PATH] or http+unix:PATH; gives the address and the path.
+    """Read a backend's URL: http://HOST[:PORT][/PATH] or http+unix:PATH, https alike; gives address and path.
 
     The path has no slash at its end, so that the request's path can follow it; "/" is the empty path.
 
     :raises ValueError: with one sentence.
     """
     scheme, rest = _split_scheme(text, BACKEND_LATER, "http://127.0.0.1:8000")
-    if scheme == "http+unix":
-        return _unix(rest, directory), ""
-    authority, tail = _split_authority(text, rest)
+    if scheme.endswith("+unix"):
+        return _unix(scheme, rest, directory), ""
+    authority, tail = _split_authority(text, scheme, rest)
     for char, what in (("?", "query"), ("#", "fragment")):
         if char in tail:
             raise ValueError(f"{quoted(text)} has a {what}, which a backend's URL cannot have")
@@ -77,8 +80,8 @@ def backend_address(text: str, directory: str) -> tuple[Address, str]:
         raise ValueError(f"the path {quoted(tail)} holds a character that must be percent-encoded in a URL")
     if any(segment in (".", "..") for segment in tail.lower().replace("%2e", ".").split("/")):
         raise ValueError(f"the path {quoted(tail)} holds '.' or '..' segments; write it without")
-    host, port = _host_port(text, authority, low=1)
-    return Address("tcp", host, port, authority=_joined(host, port)), tail.rstrip("/")
+    host, port = _host_port(text, authority, _PORTS[scheme], low=1)
+    return _tcp(scheme, host, port), tail.rstrip("/")
 
 
 def looks_like_url(text: str) -> bool:
@@ -98,11 +101,11 @@ def _split_scheme(text: str, later: tuple[str, ...], example: str) -> tuple[str,
         # "localhost:8000" parses as a scheme, but nobody means that.
         raise ValueError(f"{quoted(text)} has no scheme; write {_with_scheme(text, example)}")
     scheme, rest = found[1].lower(), found[2]
-    if scheme in ("http", "http+unix"):
+    if scheme in _NOW:
         return scheme, rest
     if scheme in later:
         raise ValueError(f"{scheme}: not supported yet")
-    near = nearest(scheme, ("http", "http+unix", *later))
+    near = nearest(scheme, (*_NOW, *later))
     hint = f"did you mean {quoted(near)}?" if near else f"write {example}"
     raise ValueError(f"{quoted(scheme)} is not a scheme that works here; {hint}")
 
@@ -114,16 +117,16 @@ def _with_scheme(text: str, example: str) -> str:
     return f"http://{bare}" if re.fullmatch(r"[\w.\-]+(:[0-9]+)?(/.*)?", bare) else f"it like {example}"
 
 
-def _split_authority(text: str, rest: str) -> tuple[str, str]:
+def _split_authority(text: str, scheme: str, rest: str) -> tuple[str, str]:
     if not rest.startswith("//"):
-        raise ValueError(f"{quoted(text)} lacks the '//' after 'http:'; write http://{rest.lstrip('/')}")
+        raise ValueError(f"{quoted(text)} lacks the '//' after '{scheme}:'; write {scheme}://{rest.lstrip('/')}")
     found = re.match(r"([^/?#]*)(.*)", rest[2:], re.DOTALL)
     assert found is not None
     authority, tail = found[1], found[2]
     return authority, tail
 
 
-def _host_port(text: str, authority: str, low: int) -> tuple[str, int]:
+def _host_port(text: str, authority: str, default: int, low: int) -> tuple[str, int]:
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", authority)
     if found is None:
         hint = (
@@ -136,7 +139,7 @@ def _host_port(text: str, authority: str, low: int) -> tuple[str, int]:
     if not name:
         raise ValueError(f"{quoted(text)} names no host")
     if port is None:
-        return normalize_name(name), 80
+        return normalize_name(name), default
     if not re.fullmatch(r"[0-9]{1,5}", port) or not low <= int(port) <= 65535:
         raise ValueError(f"{quoted(port)} is not a port; ports are numbers from {low or 1} to 65535")
     return normalize_name(name), int(port)
@@ -147,14 +150,15 @@ def _bracketed(authority: str) -> str:
     return f"[{found[1]}]:{found[2]}" if found else f"[{authority}]"
 
 
-def _joined(host: str, port: int) -> str:
+def _tcp(scheme: str, host: str, port: int) -> Address:
     literal = f"[{host}]" if ":" in host else host
-    return literal if port == 80 else f"{literal}:{port}"
+    authority = literal if port == _PORTS[scheme] else f"{literal}:{port}"
+    return Address("tcp", host, port, authority=authority, tls=scheme == "https")
 
 
-def _unix(rest: str, directory: str) -> Address:
+def _unix(scheme: str, rest: str, directory: str) -> Address:
     if rest.startswith("//") and not rest.startswith("///"):
-        raise ValueError(f"a socket's path follows the ':' directly; write http+unix:/{rest.lstrip('/')}")
+        raise ValueError(f"a socket's path follows the ':' directly; write {scheme}:/{rest.lstrip('/')}")
     path = "/" + rest.lstrip("/") if rest.startswith("/") else rest
     if path.endswith("/"):
         raise ValueError(f"{quoted(path)} is not the path of a socket")
@@ -163,4 +167,4 @@ def _unix(rest: str, directory: str) -> Address:
         raise ValueError(
             f"the path {quoted(full)} is longer than the {_MAX_SOCKET_PATH} octets that a socket's path can have"
         )
-    return Address("unix", path=full, authority="localhost")
+    return Address("unix", path=full, authority="localhost", tls=scheme == "https+unix")

@@ -63,9 +63,11 @@ BackendUrl = Annotated[
 
 def _backend(text: str, directory: str) -> tuple[BackendConfig, str]:
     address, path = backend_address(text, directory)
-    kind, host, port, socket_path, authority = address
-    url = f"http+unix:{socket_path}" if kind == "unix" else f"http://{authority}"
-    return BackendConfig(url=url, kind=kind, host=host, port=port, path=socket_path, authority=authority), path
+    kind, host, port, socket_path, authority, tls = address
+    scheme = "https" if tls else "http"
+    url = f"{scheme}+unix:{socket_path}" if kind == "unix" else f"{scheme}://{authority}"
+    made = BackendConfig(url=url, kind=kind, host=host, port=port, path=socket_path, authority=authority, tls=tls)
+    return made, path
 
 
 def short(key: str, value: object, info: ValidationInfo) -> object:

@@ -20,16 +20,44 @@ from .destinations import BackendUrl, UrlText, short
 from .problem import quoted
 from .reading import NotYet, OneOrMore, Says, Scalar, Table, Written, complain
 from .routes import HostEntry, HostForms, host_value
-from .settings import FieldValue, KeepAlive, Limits, Log, Network, Timeouts, UpstreamTimeouts, words
+from .settings import (
+    Duration,
+    FieldValue,
+    KeepAlive,
+    Limits,
+    Log,
+    Network,
+    Timeouts,
+    Truth,
+    UpstreamTimeouts,
+    file_path,
+    words,
+)
+from .tls import TlsEntry, UpstreamTlsEntry
 from .tree import Mapping
 
 _LISTEN_SCHEMA: dict[str, Any] = {
     "type": "string",
     "pattern": r"^(https?://|https?\+unix:|https?\+systemd:)",
-    "examples": ["http://127.0.0.1:8080", "http://[::]:80", "http+unix:/run/txproxy/http.sock"],
+    "examples": ["http://127.0.0.1:8080", "http://[::]:80", "https://[::]:443", "http+unix:/run/txproxy/http.sock"],
 }
 _MODE_SCHEMA = {"type": "string", "pattern": "^0[0-7]{3}$"}
 _NO_ADDRESS = Address("tcp")
+
+
+class ProxyProtocolEntry(Written):
+    """The PROXY protocol, versions 1 and 2, in front of what clients send (and of TLS)."""
+
+    what: ClassVar[str] = "`proxy_protocol`"
+    example: ClassVar[str] = "{from: [10.0.0.0/8]}"
+    required: ClassVar[tuple[str, ...]] = ("from",)
+    from_: Annotated[tuple[Network, ...], OneOrMore("a list of IP addresses or networks", some=True)] = Field(
+        default=(),
+        alias="from",
+        description="Addresses or networks of the proxies that must send a PROXY header first. Of all others none is "
+        "read. Clients of a Unix socket count as 127.0.0.1.",
+    )
+    timeout: Duration = Field(default=5.0, description="For the whole PROXY header.")
 
 
 class ListenEntry(Written):
@@ -43,8 +71,8 @@ class ListenEntry(Written):
     ] = Field(
         default=_NO_ADDRESS,
         description="`http://ADDRESS:PORT` (an IP address; port 80 unless given, 0 for any free one) or "
-        "`http+unix:PATH`. "
-        "`https://`, `https+unix:`, `http+systemd:` and `https+systemd:` are not supported yet.",
+        "`http+unix:PATH`; with TLS `https://ADDRESS:PORT` (port 443 unless given) or `https+unix:PATH`. "
+        "`http+systemd:` and `https+systemd:` are not supported yet.",
     )
     mode: Annotated[
         int | None, Scalar(values.file_mode, None, 'a file mode such as "0660"', _MODE_SCHEMA, "{:04o}".format)
@@ -53,13 +81,11 @@ class ListenEntry(Written):
         description='Permissions of a Unix socket\'s file, four octal digits such as "0660"; as the umask has it '
         "unless given.",
     )
-    proxy_protocol: NotYet = Field(
-        default=None,
-        description="PROXY protocol, versions 1 and 2, read from the clients in `from` and required of them, within "
-        "`timeout`.",
+    proxy_protocol: ProxyProtocolEntry | None = Field(
+        default=None, description="Proxies in front of this one that say in a PROXY header whom they speak for."
     )
-    redirect_plain_http: NotYet = Field(
-        default=None, description="Plain HTTP that arrives on this https listener is redirected to https."
+    redirect_plain_http: Truth = Field(
+        default=False, description="Plain HTTP that arrives on this https listener is redirected to https."
     )
 
 
@@ -70,7 +96,8 @@ class BackendEntry(Written):
     required: ClassVar[tuple[str, ...]] = ("url",)
     url: BackendUrl = Field(
         default=None,
-        description="`http://HOST:PORT` (port 80 unless given) or `http+unix:PATH`. `https://` is not supported yet.",
+        description="`http://HOST:PORT` (port 80 unless given) or `http+unix:PATH`; with TLS `https://HOST:PORT` (port "
+        "443 unless given) or `https+unix:PATH`.",
     )
     weight: NotYet = Field(default=None, description="Share of the requests, beside the weights of the other backends.")
     max_connections: NotYet = Field(default=None, description="Connections to this backend at one time.")
@@ -127,7 +154,10 @@ class UpstreamEntry(Written):
     retries: NotYet = Field(default=None, description="How often, and after which failures, a request is tried again.")
     queue: NotYet = Field(default=None, description="Requests that wait when every backend is at `max_connections`.")
     slow_start: NotYet = Field(default=None, description="How long a backend that comes back gets less than its share.")
-    tls: NotYet = Field(default=None, description="TLS to the backends: certificates, server name.")
+    tls: UpstreamTlsEntry | None = Field(
+        default=None,
+        description="TLS to the `https` backends; unless given, their certificates are verified with the system's CAs.",
+    )
     http: NotYet = Field(default=None, description="Version of HTTP to the backends; 1.1 for now.")
     discover: NotYet = Field(default=None, description="Backends taken from DNS, A/AAAA or SRV.")
     refresh: NotYet = Field(default=None, description="How often `discover` asks again.")
@@ -211,7 +241,7 @@ class RouteMap(Written):
         ],
         OneOrMore("a list of addresses such as http://0.0.0.0:80", some=True),
     ] = Field(default=(), description="Where HTTP clients connect; `http://127.0.0.1:8080` unless given.")
-    tls: NotYet = Field(default=None, description="Certificates, and how TLS is spoken with clients.")
+    tls: TlsEntry | None = Field(default=None, description="Certificates, and how TLS is spoken with clients.")
     upstreams: Annotated[dict[str, UpstreamEntry], Table("a mapping of names to upstreams", values.upstream_name)] = (
         Field(default={}, description="Named groups of backends.")
     )
@@ -225,7 +255,11 @@ class RouteMap(Written):
         "(any number of labels more) or `*` (all that nothing else matches); the most specific one wins.",
     )
     streams: NotYet = Field(default=None, description="Everything that is not HTTP: TCP, TLS by server name, UDP.")
-    state: NotYet = Field(default=None, description="Directory for keys, certificates and accounts.")
+    state: Annotated[str | None, Scalar(file_path, None, "the path of a directory", rooted=True)] = Field(
+        default=None,
+        description="Directory for what txproxy keeps, such as the CA of `tls.internal`. Unless given it is "
+        "`$STATE_DIRECTORY`, as systemd sets it, else the user's state directory.",
+    )
     reload: NotYet = Field(default=None, description="Whether to reload when this file or an included one changes.")
     trusted_proxies: Annotated[tuple[Network, ...], OneOrMore("a list of IP addresses or networks")] = Field(
         default=(),

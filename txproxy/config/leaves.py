@@ -24,6 +24,7 @@ _ONLY_FOR: dict[str, tuple[str, ...]] = {
     "timeouts": ("proxy",),
     "request_headers": _PASSED_ON,
     "forwarded": ("proxy",),
+    "legacy": ("proxy",),
 }
 _NOTHING = RespondLeaf(status=404)
 _BODILESS = (204, 205, 304)

@@ -7,27 +7,36 @@ sections and what is true of all keys.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any, get_args
 
 from .compose import MAX_DEPTH
-from .language import BackendEntry, ListenEntry, RouteMap, TestEntry, UpstreamEntry
+from .language import BackendEntry, ListenEntry, ProxyProtocolEntry, RouteMap, TestEntry, UpstreamEntry
 from .reading import OneOrMore, Says, Scalar, Table, Written
-from .routes import HostEntry, RedirectEntry, RespondEntry, RouteEntry
+from .routes import HostEntry, LegacyEntry, RedirectEntry, RespondEntry, RouteEntry
 from .schema import default_text
 from .settings import AccessLog, HeaderEdits, KeepAlive, Limits, Log, Timeouts, UpstreamTimeouts
 from .source import MAX_BYTES, MAX_INCLUDE_DEPTH
+from .tls import CertificateEntry, HostTlsEntry, HstsEntry, TlsEntry, UpstreamTlsEntry
 
 # A host's only route has a route's keys, so it has no section of its own.
 SECTIONS: tuple[tuple[type[Written], str], ...] = (
     (RouteMap, "The route map"),
     (ListenEntry, "Listeners"),
+    (ProxyProtocolEntry, "PROXY headers"),
+    (TlsEntry, "TLS"),
+    (CertificateEntry, "Certificates"),
+    (HstsEntry, "Strict transport security"),
     (HostEntry, "Hosts"),
+    (HostTlsEntry, "TLS of a host"),
     (RouteEntry, "Routes"),
     (RedirectEntry, "Redirects"),
     (RespondEntry, "Answers"),
     (HeaderEdits, "Header changes"),
+    (LegacyEntry, "Legacy applications"),
     (UpstreamEntry, "Upstreams"),
     (BackendEntry, "Backends"),
+    (UpstreamTlsEntry, "TLS to backends"),
     (KeepAlive, "Kept connections"),
     (UpstreamTimeouts, "Timeouts of upstreams and routes"),
     (Limits, "Limits"),
@@ -81,7 +90,7 @@ hosts:
     - path: /static/*
       files: /srv/static
     - proxy: app
-  four.example.com:                        # a mapping with `routes`, beside which settings for the host will stand
+  four.example.com:                        # a mapping with `routes`, beside which settings for the host stand
     routes:
       - proxy: app
 ```
@@ -96,21 +105,21 @@ def reference() -> str:
 def _section(written: type[Written], title: str) -> Iterator[str]:
     later = written.later
     yield f"## {'Keys of the route map' if written is RouteMap else title}\n"
-    yield f"{written.__doc__}\n"
+    yield f"{cleandoc(written.__doc__ or '')}\n"
     yield "| key | value | default | meaning |\n| --- | --- | --- | --- |"
-    for key, field in written.model_fields.items():
+    for key, field in written.by_key.items():
         if key not in later:
             cells = (f"`{key}`", _kind(written, key), _default(written, key), field.description or "")
             yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
     if later:
         yield "Not supported yet, and refused until they are:\n"
-        yield from (f"- `{key}`: {written.model_fields[key].description}" for key in later)
+        yield from (f"- `{key}`: {written.by_key[key].description}" for key in later)
         yield ""
 
 
 def _kind(written: type[Written], key: str) -> str:
-    field = written.model_fields[key]
+    field = written.by_key[key]
     said = [each.expected for each in field.metadata if isinstance(each, Says | Scalar | OneOrMore | Table)]
     inner = [title for inner in _inner(field.annotation) for known, title in SECTIONS if known is inner]
     links = [f"[{title.lower()}](#{title.lower().replace(' ', '-')})" for title in inner]

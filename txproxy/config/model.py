@@ -17,6 +17,8 @@ from .values import Network
 
 ForwardedKind = Literal["x-forwarded", "forwarded"]
 TlsVersion = Literal["1.2", "1.3"]
+# What `{client_cert.NAME}` in a route's `request_headers` can name; `pem` is percent-encoded.
+CLIENT_CERT_FIELDS: tuple[str, ...] = ("subject", "issuer", "serial", "san", "fingerprint", "pem")
 FORWARDED: tuple[ForwardedKind, ...] = ("x-forwarded", "forwarded")
 
 

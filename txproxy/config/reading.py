@@ -23,6 +23,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from .problem import NOWHERE, Report, Where, listed, nearest, quoted
@@ -47,7 +48,7 @@ def _places(node: Node) -> Iterator[Where]:
 
 def complain(info: ValidationInfo, place: Where | Node, sentence: str) -> None:
     """Report a problem with the value of the key that is being read."""
-    label = (place.label if isinstance(place, Text) else None) or info.field_name
+    label = (place.label if isinstance(place, Text) else None) or (info.field_name or "").removesuffix("_")
     where = place if isinstance(place, Where) else place.where
     report_of(info).error(where, f"{label}: {sentence}" if label else sentence)
 
@@ -218,10 +219,13 @@ class Origin:
 class Written(BaseModel):
     """A mapping of the language; its fields are the keys, their descriptions the reference.
 
+    A key that Python keeps for itself, such as `from`, is the alias of a field with an underscore behind it.
+
     :cvar what: what the mapping is, with its article, for messages.
     :cvar example: one as it may be written, for messages; "" where `what` says enough.
     :cvar required: keys that must be there (every field has a harmless default nevertheless).
     :cvar instead: for a required key, one that can stand in its place.
+    :cvar by_key: the fields by their keys.
     :cvar later: the keys that are not supported yet; found by their type.
     :cvar elsewhere: keys that are often written here but belong to another place, and a hint for each.
     """
@@ -232,6 +236,7 @@ class Written(BaseModel):
     required: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[AnyMapping[str, str]] = {}
     elsewhere: ClassVar[AnyMapping[str, str]] = {}
+    by_key: ClassVar[AnyMapping[str, FieldInfo]] = {}
     later: ClassVar[tuple[str, ...]] = ()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
@@ -245,8 +250,9 @@ class Written(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        cls.by_key = {known.alias or name: known for name, known in cls.model_fields.items()}
         cls.later = tuple(
-            key for key, known in cls.model_fields.items() if any(isinstance(each, Later) for each in known.metadata)
+            key for key, known in cls.by_key.items() if any(isinstance(each, Later) for each in known.metadata)
         )
 
     @property
@@ -267,7 +273,7 @@ class Written(BaseModel):
     @property
     def has_unknown_keys(self) -> bool:
         """Whether keys were written that the language does not have."""
-        return not self.keys <= type(self).model_fields.keys()
+        return not self.keys <= self.by_key.keys()
 
     def key_where(self, key: str) -> Where:
         """Give where this key stands; where the mapping starts, if it was left out."""
@@ -315,7 +321,7 @@ class Written(BaseModel):
     @classmethod
     def _checked(cls, node: Mapping, report: Report) -> dict[str, object]:
         """Give the entries that there is a field for; report the others, and what is missing."""
-        later, known = cls.later, cls.model_fields
+        later, known = cls.later, cls.by_key
         misspelt: set[str | None] = set()
         for key, where in node.key_where.items():
             if key in later:
@@ -333,6 +339,6 @@ class Written(BaseModel):
     def _hint(cls, key: str, report: Report) -> str:
         if key in cls.elsewhere:
             return f"; {cls.elsewhere[key]}"
-        near = report.near(key, cls.model_fields)
-        now = [name for name in cls.model_fields if name not in cls.later]
+        near = report.near(key, cls.by_key)
+        now = [name for name in cls.by_key if name not in cls.later]
         return near or f"; its keys are {listed(now, 'and')}"

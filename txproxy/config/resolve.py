@@ -6,7 +6,6 @@ unique or be used, and keys that do not go together.
 
 from __future__ import annotations
 
-from .addresses import Address
 from .destinations import Destination
 from .language import RouteMap, TestEntry, UpstreamEntry
 from .leaves import check_details, leaf_of
@@ -16,6 +15,7 @@ from .model import (
     BackendConfig,
     Config,
     HostConfig,
+    Legacy,
     Listen,
     RouteConfig,
     RouteTest,
@@ -23,8 +23,9 @@ from .model import (
 )
 from .patterns import host_pattern
 from .problem import Report, Where, quoted
-from .routes import RouteEntry
+from .routes import LEGACY, HostEntry, RouteEntry
 from .settings import UpstreamTimeouts
+from .tls_checks import check_client_cert, check_listener, check_tls, host_tls_of, tls_of, upstream_tls_of
 
 _DEFAULTS = UpstreamTimeouts(connect=3.0, response=60.0, idle=60.0)
 _MATCHERS = ("path", "methods", "headers", "query", "clients")
@@ -35,18 +36,21 @@ def resolved(written: RouteMap, report: Report) -> Config:
     upstreams = Upstreams(written, report)
     names = Names(written, report)
     places = _host_places(written)
-    hosts = {
-        pattern: HostConfig(
-            pattern=pattern,
-            routes=tuple(_route(pattern, route, names, upstreams, report) for route in entry.routes),
-            where=places.get(pattern, entry.where),
-        )
-        for pattern, entry in written.hosts.items()
-    }
+
+    def host(pattern: str, entry: HostEntry) -> HostConfig:
+        tls = host_tls_of(entry, written, report)
+        for route in entry.routes:
+            check_client_cert(pattern, tls, route, report)
+        routes = tuple(_route(pattern, route, names, upstreams, report) for route in entry.routes)
+        return HostConfig(pattern=pattern, routes=routes, tls=tls, where=places.get(pattern, entry.where))
+
+    hosts = {pattern: host(pattern, entry) for pattern, entry in written.hosts.items()}
     tests = tuple(_test(test, names, upstreams, report) for test in written.tests)
     upstreams.report_unused()
+    check_tls(written, report)
     return Config(
         listen=_listen(written, report) if "listen" in written.keys else DEFAULT_LISTEN,
+        tls=tls_of(written.tls, report),
         upstreams=upstreams.made,
         hosts=hosts,
         trusted_proxies=written.trusted_proxies,
@@ -54,6 +58,7 @@ def resolved(written: RouteMap, report: Report) -> Config:
         timeouts=written.timeouts,
         log=written.log,
         tests=tests,
+        state=written.state,
     )
 
 
@@ -137,6 +142,7 @@ def _upstream(name: str, entry: UpstreamEntry, where: Where, report: Report) -> 
         balance=entry.balance,
         timeouts=timeouts,
         keepalive=entry.keepalive,
+        tls=upstream_tls_of(entry, backends, report),
         where=where,
     )
 
@@ -199,33 +205,50 @@ def _route(host: str, route: RouteEntry, names: Names, upstreams: Upstreams, rep
         request_headers=route.request_headers,
         response_headers=route.response_headers,
         forwarded=frozenset(kind for kind in FORWARDED if kind in route.forwarded),
+        legacy=_legacy(route, report),
     )
+
+
+def _legacy(route: RouteEntry, report: Report) -> Legacy | None:
+    entry = route.legacy
+    if entry is None or entry.is_wrong:
+        return None
+    made = Legacy(redirects=entry.redirects, cookies=entry.cookies, links=entry.links)
+    if made == Legacy() and not entry.has_unknown_keys and entry.keys <= set(LEGACY):
+        hint = "name the parts that are on, as in [redirects, cookies], or write false"
+        report.error(route.key_where("legacy"), f"legacy: none of its parts is on; {hint}")
+    return None if made == Legacy() else made
 
 
 def _listen(written: RouteMap, report: Report) -> tuple[Listen, ...]:
     made: list[Listen] = []
-    seen: dict[Address, Where] = {}
+    seen: dict[tuple[str, int, str], Where] = {}
     for entry in written.listen:
-        kind, host, port, path, _ = address = entry.address
+        address = entry.address
+        place = address.host, address.port, address.path
         where = entry.value_where("address")
-        if entry.is_wrong or not (host or path):
+        proxy_protocol = check_listener(entry, report)
+        if entry.is_wrong or not (address.host or address.path):
             continue  # wrong, and reported
-        if address in seen and (port or path):
+        if place in seen and (address.port or address.path):
             report.error(
                 where,
-                f"listen: {quoted(entry.text('address'))} is here twice; the first is in line {seen[address].line}",
+                f"listen: {quoted(entry.text('address'))} is here twice; the first is in line {seen[place].line}",
             )
-        seen.setdefault(address, where)
-        if entry.mode is not None and kind == "tcp":
-            report.error(entry.key_where("mode"), "mode: only the file of an http+unix socket has a mode; remove it")
+        seen.setdefault(place, where)
+        if entry.mode is not None and address.kind == "tcp":
+            report.error(entry.key_where("mode"), "mode: only the file of a Unix socket has a mode; remove it")
         made.append(
             Listen(
                 address=entry.text("address"),
-                kind=kind,
-                host=host,
-                port=port,
-                path=path,
+                kind=address.kind,
+                host=address.host,
+                port=address.port,
+                path=address.path,
                 mode=entry.mode,
+                tls=address.tls,
+                redirect_plain_http=entry.redirect_plain_http,
+                proxy_protocol=proxy_protocol,
                 where=entry.where,
             )
         )

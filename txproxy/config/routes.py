@@ -6,7 +6,7 @@ that nothing is built for yet included, so that none is ever called unknown and 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
@@ -15,9 +15,10 @@ from txproxy.model.hostname import normalize_name
 from . import patterns, values
 from .destinations import Destination, DestinationForms, PlaceForms, destination, short
 from .model import FORWARDED
-from .problem import nearest, quoted
-from .reading import NotYet, OneOrMore, Says, Scalar, Table, Written, complain
-from .settings import FieldValue, HeaderEdits, Network, OptionalSize, UpstreamTimeouts, file_path, words
+from .problem import listed, nearest, quoted
+from .reading import NotYet, OneOrMore, Says, Scalar, Table, Written, complain, is_wrong
+from .settings import FieldValue, HeaderEdits, Network, OptionalSize, Truth, UpstreamTimeouts, file_path, words
+from .tls import HostTlsEntry
 from .tree import Blank, Broken, Mapping, Sequence, Text, is_node
 
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
@@ -126,6 +127,61 @@ _REFERENCE = Scalar(values.reference, "wrong:wrong", "module:attribute", {"type"
 _FORWARDED = (*FORWARDED, "none")
 
 
+LegacyPart = Literal["redirects", "cookies", "links"]
+LEGACY: tuple[LegacyPart, ...] = ("redirects", "cookies", "links")
+_legacy_part = values.word(LEGACY)
+
+
+class LegacyEntry(Written):
+    """What is mended for an application that knows nothing of TLS or of being behind a proxy.
+
+    A part that is left out is off.
+    """
+
+    what: ClassVar[str] = "`legacy`"
+    example: ClassVar[str] = "{redirects: true, cookies: true}"
+    redirects: Truth = Field(
+        default=False,
+        description="Location, Content-Location and Refresh that name the backend, or http://, name the host and "
+        "scheme that the client used.",
+    )
+    cookies: Truth = Field(
+        default=False,
+        description="Cookies get Secure and SameSite where clients use https; Domain and Path become the client's.",
+    )
+    links: Truth = Field(
+        default=False, description="Absolute http:// links to the host in HTML and CSS become the client's."
+    )
+
+
+def _legacy(value: object, info: ValidationInfo) -> object:
+    """Read true, false, a part or a list of parts; a mapping is for the model."""
+    if isinstance(value, Blank):
+        is_wrong(info, value, "true, or a list such as [redirects, cookies]", Text)
+        return None
+    if not isinstance(value, Text | Sequence):
+        return value
+    if isinstance(value, Text) and value not in LEGACY:
+        try:
+            on = values.truth(value)
+        except ValueError:
+            near = nearest(value, (*LEGACY, "true", "false"))
+            hint = f"did you mean {near}?" if near else f"write true, or a list of {listed(LEGACY, 'and')}"
+            complain(info, value, f"{quoted(value)} is not known here; {hint}")
+            return None
+        return LegacyEntry.made(value.where, **dict.fromkeys(LEGACY, True)) if on else None
+    parts: dict[str, Any] = dict.fromkeys(LEGACY, False)
+    for item in [value] if isinstance(value, Text) else value:
+        try:
+            if not is_wrong(info, item, f"one of {listed(LEGACY)}", Text):
+                parts[_legacy_part(str(item))] = True
+        except ValueError as error:
+            complain(info, item, str(error))
+    if not value:
+        complain(info, value, f"an empty list; write {listed(LEGACY)}, or false")
+    return LegacyEntry.made(value.where, **parts)
+
+
 class RouteEntry(Written):
     """Which requests, and what becomes of them."""
 
@@ -135,6 +191,7 @@ class RouteEntry(Written):
         "backends": "a list of URLs is written with `proxy`, named groups under `upstreams`",
         "upstream": "write `proxy`, with the upstream's name",
         "url": "write `proxy`, with the URL",
+        "tls": "it belongs to the host, beside `routes`",
     }
     name: Annotated[str | None, Scalar(values.route_name, None, "a name")] = Field(
         default=None,
@@ -231,10 +288,14 @@ class RouteEntry(Written):
         description="How the backend learns of the client: `x-forwarded` (X-Forwarded-For, -Proto, -Host and -Port), "
         "`forwarded` (RFC 7239), both, or `none`.",
     )
-    legacy: NotYet = Field(
+    legacy: Annotated[
+        LegacyEntry | None,
+        BeforeValidator(_legacy, json_schema_input_type=bool | LegacyPart | list[LegacyPart] | LegacyEntry),
+        Says("true, false, or a list or mapping of parts"),
+    ] = Field(
         default=None,
-        description="For an application that knows nothing of TLS or of being behind a proxy: its redirects, cookies "
-        "and links are mended.",
+        description="For an application behind `proxy` that knows nothing of TLS or of being behind a proxy: what it "
+        "says of its own address is mended. `true` is all parts, a list such as `[redirects, cookies]` only these.",
     )
     hold: NotYet = Field(default=None, description="How long to wait for a backend that restarts, instead of failing.")
     mirror: NotYet = Field(
@@ -247,7 +308,7 @@ class HostRoute(RouteEntry):
     """A host's mapping without `routes`: one route for all its requests."""
 
     what: ClassVar[str] = "a host's only route"
-    tls: NotYet = Field(default=None, description="TLS for this host.")
+    tls: HostTlsEntry | None = Field(default=None, description="TLS with this host's clients.")
 
 
 class HostEntry(Written):
@@ -258,7 +319,9 @@ class HostEntry(Written):
     elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
         RouteEntry.model_fields, "it belongs into a route below `routes`"
     )
-    tls: NotYet = Field(default=None, description="TLS for this host: client certificates, the least version.")
+    tls: HostTlsEntry | None = Field(
+        default=None, description="TLS with this host's clients: their certificates, the least version."
+    )
     routes: Annotated[tuple[RouteEntry, ...], OneOrMore("a list of routes", some=True)] = Field(
         default=(), description="The host's routes; the first that matches wins."
     )
@@ -277,7 +340,8 @@ def host_value(value: object, info: ValidationInfo) -> object:
     if isinstance(value, Mapping):
         if _has_routes(value):
             return HostEntry.model_validate(value, context=context)
-        routes = (HostRoute.model_validate(value, context=context),)
+        only = HostRoute.model_validate(value, context=context)
+        return HostEntry.made(where, routes=(only,), tls=only.tls)
     elif isinstance(value, Sequence) and not value:
         complain(info, where, "an empty list; expected a URL, the name of an upstream, or routes")
     elif isinstance(value, Sequence) and not all(isinstance(item, Text) for item in value):

@@ -43,7 +43,7 @@ def mappings(start: type[Written] = Written) -> Iterator[type[Written]]:
 
 def default_text(written: type[Written], key: str) -> str | list[str] | None:
     """Give a key's default as the language writes it; None if being left out is no value of its own."""
-    field = written.model_fields[key]
+    field = written.by_key[key]
     default: Any = field.default
     if default is PydanticUndefined or default is None or key in written.required or isinstance(default, Written):
         return None
@@ -58,10 +58,12 @@ def _describe(schema: JsonSchema, written: type[Written]) -> None:
     for key, value in schema["properties"].items():
         value.pop("default", None)
         default = default_text(written, key)
-        if default is not None:
+        if isinstance(written.by_key[key].default, bool):
+            value["default"] = written.by_key[key].default
+        elif default is not None:
             is_number = isinstance(default, str) and default.isdigit() and key != "path"
             value["default"] = int(str(default)) if is_number else default
-        meaning = written.model_fields[key].description
+        meaning = written.by_key[key].description
         value["description"] = f"{NOT_YET} {meaning}" if key in later else meaning
     always = [key for key in written.required if key not in written.instead]
     if always:

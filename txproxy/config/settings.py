@@ -48,11 +48,21 @@ def log_path(text: str, directory: str) -> str:
     return text if text == "-" else file_path(text, directory)
 
 
+_TRUTH_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"enum": ["on", "off", "yes", "no"]}]}
+
+
+def truth(*, fallback: bool = False) -> Scalar:
+    """Make the reader of a yes or no."""
+    return Scalar(values.truth, fallback, "true or false", _TRUTH_SCHEMA, lambda value: str(value).lower())
+
+
 _SIZE_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": values.SIZE_PATTERN}],
     "examples": ["512", "16KiB", "1MiB", "2GiB"],
 }
 _SIZE = Scalar(values.size, 1 << 20, "a size such as 1MiB", _SIZE_SCHEMA, values.show_size)
+Truth = Annotated[bool, truth()]
+OptionalFile = Annotated[str | None, Scalar(file_path, None, "the path of a file", rooted=True)]
 Duration = Annotated[float, _duration()]
 AnyDuration = Annotated[float, _duration(zero=True)]
 OptionalDuration = Annotated[float | None, _duration()]
@@ -209,7 +219,12 @@ EditedFields = Annotated[
 
 
 class HeaderEdits(Written):
-    """Changes to a header: first `remove`, then `set`, then `add`."""
+    """Changes to a header: first `remove`, then `set`, then `add`.
+
+    In `request_headers` of a host with `client_auth` a value may hold `{client_cert.NAME}`, which stands for the
+    client's verified certificate and is empty without one. NAME is subject, issuer, serial, san, fingerprint or pem
+    (percent-encoded).
+    """
 
     what: ClassVar[str] = "header changes"
     example: ClassVar[str] = "{set: {X-Env: prod}}"

@@ -19,6 +19,11 @@ from txproxy.config.addresses import Address, backend_address, listen_address
         ("http://[::]:8080", Address("tcp", "::", 8080, authority="[::]:8080")),
         ("http://127.0.0.1:0", Address("tcp", "127.0.0.1", 0, authority="127.0.0.1:0")),
         ("HTTP://localhost:81/", Address("tcp", "127.0.0.1", 81, authority="127.0.0.1:81")),
+        ("https://0.0.0.0:443", Address("tcp", "0.0.0.0", 443, authority="0.0.0.0", tls=True)),
+        ("https://[::]", Address("tcp", "::", 443, authority="[::]", tls=True)),
+        ("https://0.0.0.0:80", Address("tcp", "0.0.0.0", 80, authority="0.0.0.0:80", tls=True)),
+        ("http://0.0.0.0:443", Address("tcp", "0.0.0.0", 443, authority="0.0.0.0:443")),
+        ("https+unix:/run/a.sock", Address("unix", path="/run/a.sock", authority="localhost", tls=True)),
         ("http+unix:/run/a.sock", Address("unix", path="/run/a.sock", authority="localhost")),
         ("http+unix:///run/a.sock", Address("unix", path="/run/a.sock", authority="localhost")),
         ("http+unix:run/../a.sock", Address("unix", path="/srv/a.sock", authority="localhost")),
@@ -37,25 +42,38 @@ def test_where_to_listen(text: str, expected: Address) -> None:
         ("http://app.internal:80/", "app.internal", 80, "app.internal", ""),
         ("http://my_service:3000/base/", "my_service", 3000, "my_service:3000", "/base"),
         ("http://[0::1]:8000/a%20b/c", "::1", 8000, "[::1]:8000", "/a%20b/c"),
+        ("https://App.Internal/x", "app.internal", 443, "app.internal", "/x"),
+        ("https://app.internal:443", "app.internal", 443, "app.internal", ""),
+        ("https://app.internal:80", "app.internal", 80, "app.internal:80", ""),
+        ("https://[::1]:8443", "::1", 8443, "[::1]:8443", ""),
         ("http://bücher.example/x", "xn--bcher-kva.example", 80, "xn--bcher-kva.example", "/x"),
     ],
 )
 def test_backends(text: str, host: str, port: int, authority: str, path: str) -> None:
     """A backend's URL gives host, port, what Host would say, and a path without a slash at its end."""
-    assert backend_address(text, "/") == (Address("tcp", host, port, "", authority), path)
+    tls = text.startswith("https:")
+    assert backend_address(text, "/") == (Address("tcp", host, port, "", authority, tls), path)
+
+
+def test_a_backend_behind_a_socket_may_speak_tls() -> None:
+    """The path of a Unix socket is the same whether TLS is spoken through it or not."""
+    expected = Address("unix", path="/srv/run/a.sock", authority="localhost", tls=True)
+    assert backend_address("https+unix:run/a.sock", "/srv") == (expected, "")
 
 
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
-        (listen_address, "https://0.0.0.0:443", "https: not supported yet"),
+        (listen_address, "http+systemd:web", "http+systemd: not supported yet"),
         (listen_address, "https+systemd:web", "https+systemd: not supported yet"),
         (listen_address, ":80", "has no scheme; write it like http://0.0.0.0:80"),
         (listen_address, "0.0.0.0:80", "write http://0.0.0.0:80"),
         (listen_address, "http://app.example.com:80", "not an IP address"),
         (listen_address, "http+unix:/" + "a" * 200, "octets that a socket's path can have"),
         (listen_address, "http+unix:/run/", "not the path of a socket"),
-        (backend_address, "https://a", "https: not supported yet"),
+        (backend_address, "h2c://a", "h2c: not supported yet"),
+        (backend_address, "https:a", "lacks the '//' after 'https:'; write https://a"),
+        (backend_address, "https+unix://run/a.sock", "write https+unix:/run/a.sock"),
         (backend_address, "a.example.com/x", "write http://a.example.com/x"),
         (backend_address, "/run/a.sock", "write http+unix:/run/a.sock"),
         (backend_address, "//a", "write http://a"),
