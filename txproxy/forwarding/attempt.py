@@ -174,33 +174,26 @@ class Attempt:
                 exchange.stream.send_head(head)
             return
         exchange.first_byte_time = exchange.seconds() - exchange.started
-        if exchange.pipeline.on_response_body and head.content_length != 0:
-            # Nobody knows what the filters will make of it.
-            self.body_received: Callable[[bytes], None] = self._filtered_response
-            head.block = fields.without(head.block, b"content-length")
-            head.content_length = None
-            body = exchange.filter_response_body(body) if body else body
-        elif not end:
-            self.body_received = exchange.stream.send_body
         if end:
             # `_leave` without its frame.
             connection, self.connection = self.connection, None
             exchange.forwarded = None
             if connection is not None:
                 connection.leave()
-        exchange.send_head(head, body, end)
-        if not end and head.content_length is not None and self.connection is not None:
-            self.connection.splice_to(exchange.stream)
+            exchange.send_head(head, body, True)
+            return
+        self.body_received: Callable[[bytes], None] = exchange.send_body
+        exchange.send_head(head, body)
+        # The phases of the head have said whether the body is filtered; if not, nothing stands between the two.
+        if not exchange.pipeline.on_response_body:
+            self.body_received = exchange.stream.send_body
+            if head.content_length is not None and self.connection is not None:
+                self.connection.splice_to(exchange.stream)
 
     def end_received(self, trailers: bytes) -> None:
         """The answer is complete."""
         self._leave()
         self.exchange.send_end(trailers)
-
-    def _filtered_response(self, data: bytes) -> None:
-        data = self.exchange.filter_response_body(data)
-        if data:
-            self.exchange.send_body(data)
 
     def writing_paused(self) -> None:
         """The backend does not keep up with the request's body."""

@@ -193,9 +193,6 @@ class Channel:
             (length,) = given  # several that differ are a ValueError
             self._remaining = int(length)
         fields.from_items([(b"Reason", reason)])  # no control characters: the same rule as for a value
-        if self._remaining != 0 and self._exchange.pipeline.on_response_body:
-            # Nobody knows what the filters will make of it.
-            return ResponseHead(status, reason, fields.without(block, b"content-length"), None)
         return ResponseHead(status, reason, block, self._remaining)
 
     def write(self, data: bytes) -> None:
@@ -208,10 +205,7 @@ class Channel:
             if self._remaining < 0:
                 self.fail(PROXY_INTERNAL_ERROR, "the resource wrote more than its Content-Length")
                 return
-        if exchange.pipeline.on_response_body:
-            data = exchange.filter_response_body(data)
-        if data:
-            exchange.send_body(data)
+        exchange.send_body(data)
         if self._remaining == 0:
             # The client has all of it and may leave; an application in a thread finishes when it comes to it.
             exchange.send_end()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from txproxy.middleware.pipeline import EMPTY, Pipeline
+from txproxy.middleware.pipeline import EMPTY, Middleware, Pipeline
 from txproxy.model import fields
 from txproxy.model.errors import PROXY_INTERNAL_ERROR, ProxyError
 from txproxy.model.head import RequestHead, ResponseHead
@@ -164,8 +164,15 @@ class Exchange:
         if self.ended:
             return
         pipeline = self.pipeline
-        if pipeline.on_response and not self._edited_response(pipeline, head):
-            return
+        if pipeline.on_response:
+            if not self._edited_response(pipeline, head):
+                return
+            pipeline = self.pipeline  # a phase may have called `filter_response`
+        if pipeline.on_response_body and head.content_length != 0:
+            filtered = self._begin_filtered(head, body, end)
+            if filtered is None:
+                return
+            body = filtered
         self.status = head.status
         self.head_sent = True
         if end:
@@ -173,7 +180,9 @@ class Exchange:
             self._finish(0 if head.status in (204, 304) or self.head.method == b"HEAD" else len(body), True)
         self.stream.send_head(head, body, end)
 
-    def _edited_response(self, pipeline: Any, head: ResponseHead) -> bool:
+    def _edited_response(self, pipeline: Pipeline, head: ResponseHead) -> bool:
+        if pipeline.route is not None:  # a response in place of one that was to be filtered
+            self.pipeline = pipeline = pipeline.route
         try:
             for phase in pipeline.on_response:
                 phase(self, head)
@@ -182,38 +191,56 @@ class Exchange:
             return False
         return not self.ended
 
+    def filter_response(self, one: Middleware) -> None:
+        """Send the body of the response through `one`, made for it; to be called within `on_response`."""
+        self.pipeline = self.pipeline.filtering(one)
+
+    def _begin_filtered(self, head: ResponseHead, body: bytes, end: bool) -> bytes | None:
+        """Give the first bytes of a body that is filtered; None if a filter has ended the exchange."""
+        # Nobody knows what the filters will make of it.
+        head.block = fields.without(head.block, b"content-length")
+        head.content_length = None
+        if body:
+            body = self._filtered(self.pipeline.response_body, body)
+        if end:
+            body += self._filtered(self.pipeline.response_end)
+        return None if self.ended else body
+
     def filter_request_body(self, data: bytes) -> bytes:
         """Give what the route's middleware makes of a piece of the request's body."""
-        return self._filtered(self.pipeline.on_request_body, data)
+        return self._filtered(self.pipeline.request_body, data)
 
-    def filter_response_body(self, data: bytes) -> bytes:
-        """Give what the route's middleware makes of a piece of the response's body."""
-        return self._filtered(self.pipeline.on_response_body, data)
-
-    def _filtered(self, phases: tuple[Callable[..., bytes], ...], data: bytes) -> bytes:
+    def _filtered(self, phases: Callable[..., bytes], *data: bytes) -> bytes:
         try:
-            for phase in phases:
-                data = phase(self, data)
+            made = phases(self, *data)
+            return b"" if self.ended else made
+        except ProxyError as error:  # what is wrong is the body: its head is not answered for by the same phases
+            self.pipeline = self.pipeline.without_messages()
+            self.fail(error)
         except Exception:  # noqa: BLE001 - as above
             self._middleware_failed()
-            return b""
-        return data
+        return b""
 
     def _middleware_failed(self) -> None:
         """End this exchange, and only this; what has raised once is not asked again."""
         self.log.failure("middleware failed: {exchange!r}", exchange=self)
-        finishing = self.pipeline.on_finish
-        self.pipeline = Pipeline()
-        self.pipeline.on_finish = finishing
+        self.pipeline = self.pipeline.without_messages()
         self.fail(internal_error("middleware failed, logged above"))
 
     def send_body(self, data: bytes) -> None:
         """Send a piece of the response's body."""
-        if not self.ended:
-            self.stream.send_body(data)
+        if self.ended:
+            return
+        if self.pipeline.on_response_body:
+            data = self._filtered(self.pipeline.response_body, data)
+            if not data:
+                return
+        self.stream.send_body(data)
 
     def send_end(self, trailers: bytes = b"") -> None:
         """End the response, and with it the exchange."""
+        if self.pipeline.on_response_end and not self.ended and (data := self._filtered(self.pipeline.response_end)):
+            self.stream.send_body(data)
         if not self.ended:
             self._finish()  # first, as above
             self.stream.send_end(trailers)

@@ -63,6 +63,9 @@ HTTP_RESPONSE_INCOMPLETE = Cause(
 HTTP_RESPONSE_HEADER_SECTION_SIZE = Cause(
     "http_response_header_section_size", 502, "The server behind this proxy sent too large a header."
 )
+HTTP_RESPONSE_CONTENT_CODING = Cause(
+    "http_response_content_coding", 502, "The server behind this proxy sent an answer whose compression is broken."
+)
 HTTP_RESPONSE_TIMEOUT = Cause("http_response_timeout", 504, "The server behind this proxy did not answer in time.")
 HTTP_PROTOCOL_ERROR = Cause(
     "http_protocol_error", 502, "The server behind this proxy sent an answer that is not valid HTTP."
