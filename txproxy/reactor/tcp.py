@@ -29,10 +29,10 @@ class Turn:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._waiting: list[_Batching] = []
+        self._waiting: list[Any] = []
 
-    def add(self, transport: _Batching) -> None:
-        """Send what this transport has at the end of the turn."""
+    def add(self, transport: Any) -> None:
+        """Call the transport's `end_turn` at the end of the turn, and `turn_failed` if that raises."""
         if not self._waiting:
             self._reactor.callLater(0, self._send)
         self._waiting.append(transport)
@@ -41,10 +41,10 @@ class Turn:
         waiting, self._waiting = self._waiting, []
         for transport in waiting:
             try:
-                transport.send_waiting()
+                transport.end_turn()
             except Exception as error:  # noqa: BLE001 - a protocol's; as in the reactor, it ends its connection only
                 self._log.failure("a producer of {transport!r} failed", transport=transport)
-                self._reactor._disconnectSelectable(transport, error, False)
+                transport.turn_failed(error)
 
 
 class _Batching:
@@ -61,6 +61,7 @@ class _Batching:
     producerPaused: bool
     streamingProducer: bool
     protocol: Any
+    reactor: Any
     socket: Any
     turn: Turn
     _waits = False
@@ -79,7 +80,27 @@ class _Batching:
             self.turn.add(self)
         self._maybePauseProducer()  # type: ignore[attr-defined]
 
-    def send_waiting(self) -> None:
+    def write_now(self, data: bytes) -> None:
+        """Write, and send it with what was written before in this turn."""
+        pulled = self.producer is not None and not self.streamingProducer
+        if self.dataBuffer or not self.connected or self.disconnecting or pulled or not data:
+            self.write(data)
+            return
+        self._tempDataBuffer.append(data)
+        self._tempDataLen += len(data)
+        self.flush()
+        if self.dataBuffer:
+            self._maybePauseProducer()  # type: ignore[attr-defined]
+
+    def end_turn(self) -> None:
+        """Called at the end of a turn in which something was written."""
+        self.flush()
+
+    def turn_failed(self, error: Exception) -> None:
+        """End the connection for an exception of whoever was told that it was sent."""
+        self.reactor._disconnectSelectable(self, error, False)
+
+    def flush(self) -> None:
         """Send what was written in this turn, as far as the kernel takes it."""
         self._waits = False
         if not self._tempDataBuffer or self.dataBuffer or not self.connected or self.disconnecting or self._aborting:

@@ -28,7 +28,7 @@ def receive_with(protocol: Any, receiver: Callable[[bytes], object]) -> None:
 
 def send_now(transport: Any) -> None:
     """Hand to the kernel what was written in this turn, where the transport keeps it until the turn's end."""
-    send = getattr(transport, "flush", None) or getattr(transport, "send_waiting", None)
+    send = getattr(transport, "flush", None)
     if send is not None:
         send()
 

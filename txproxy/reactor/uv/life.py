@@ -55,7 +55,6 @@ class Life:
         "_read_over",
         "_reading",
         "_reason",
-        "_turn",
         "_uv",
         "_write_ended",
         "_write_ending",
@@ -68,11 +67,13 @@ class Life:
         "protocol",
         "reactor",
         "streamingProducer",
+        "turn",
     )
 
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
-        self._turn = reactor.turn
+        #: where those who write to it may add themselves, as it does itself
+        self.turn = reactor.turn
         #: whether there is a producer that is asked for each piece
         self._pulling = False
         self.protocol: Any = None
@@ -182,6 +183,10 @@ class Life:
         self._lost(reason)
 
     # Inside.
+
+    def turn_failed(self, error: Exception) -> None:
+        """End the connection for an exception of whoever was told that it was sent; it is being handled."""
+        self._failed()
 
     def _failed(self) -> None:
         """End the connection for an exception of its protocol or producer, which is being handled."""

@@ -52,7 +52,7 @@ class Sending(Life):
             return
         if not self._dirty:
             self._dirty = True
-            self._turn.add(self)
+            self.turn.add(self)
         self._pending.append(data)
         self._pending_size = size = self._pending_size + len(data)
         if size > self.bufferSize:
@@ -78,6 +78,13 @@ class Sending(Life):
                 self._uv.writelines(pending)
             pending.clear()
             self._pending_size = 0
+
+    def write_now(self, data: bytes) -> None:
+        """Write, and send it with what was written before in this turn."""
+        if not self._write_ended and self.connected:
+            self._pending.append(data)
+            self._pending_size += len(data)
+            self.end_turn()
 
     def end_turn(self) -> None:
         """Called once at the end of a turn in which something was written, or the end was asked for."""
@@ -160,7 +167,7 @@ class Sending(Life):
     def _await_end_of_turn(self) -> None:
         if not self._dirty:
             self._dirty = True
-            self._turn.add(self)
+            self.turn.add(self)
 
     @property
     def _tempDataBuffer(self) -> list[bytes]:

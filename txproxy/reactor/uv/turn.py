@@ -32,8 +32,8 @@ class Turn:
             for transport in waiting:
                 try:
                     transport.end_turn()
-                except Exception:  # noqa: BLE001 - it ends its connection; the others have their turn
-                    transport._failed()
+                except Exception as error:  # noqa: BLE001 - it ends its connection; the others have their turn
+                    transport.turn_failed(error)
         finally:
             # Only if that was broken off, as by KeyboardInterrupt: the others have their turn in the next one.
             for transport in waiting:

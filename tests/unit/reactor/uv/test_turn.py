@@ -39,7 +39,7 @@ class Waiting:
         self.ended.append(self.name)
         self.act()
 
-    def _failed(self) -> None:
+    def turn_failed(self, error: Exception) -> None:
         self.ended.append("failed")
 
 

@@ -1,0 +1,186 @@
+"""Contexts: how TLS is spoken with the clients of one host, made from its certificate and its policy.
+
+Rule: one context is for one certificate and one policy, and holds ticket keys of its own, so a session can
+be taken up only where both are the same. Contexts are never changed: a renewed certificate, a changed
+policy or the time for new ticket keys (`ROTATION`) makes new ones, and connections keep what they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL, crypto
+
+from .certificate import Certificate
+from .hello import ClientHello
+from .openssl import release_idle_buffers, use_modern_groups
+from .server import Refused
+
+TLS12, TLS13 = 0x0303, 0x0304
+# Alerts (RFC 8446, section 6.2; RFC 7301; RFC 6066).
+NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, INTERNAL_ERROR = 120, 112, 80
+
+# TLS 1.2: forward secrecy and AEAD only (RFC 9325, section 4.2). The suites of 1.3 are all good.
+_CIPHERS = b":".join(
+    b"ECDHE-%b-%b" % (key, cipher)
+    for cipher in (b"AES128-GCM-SHA256", b"AES256-GCM-SHA384", b"CHACHA20-POLY1305")
+    for key in (b"ECDSA", b"RSA")
+)
+# Seconds that a session may be taken up for; with client certificates, whose checks it skips, less.
+SESSION_SECONDS = 2 * 3600
+SESSION_SECONDS_WITH_CLIENT = 300
+# Seconds after which ticket keys are made anew; a session of an older key costs its client a full handshake.
+ROTATION = 12 * 3600.0
+
+# Signature schemes (RFC 8446, section 4.2.3) that a key of this kind and curve signs with.
+_ECDSA = {"secp256r1": 0x0403, "secp384r1": 0x0503, "secp521r1": 0x0603}
+_ED25519 = 0x0807
+# Suites of TLS 1.2 with ECDSA that are in `_CIPHERS`.
+_ECDSA_SUITES = frozenset((0xC02B, 0xC02C, 0xCCA9))
+
+
+@dataclass(frozen=True, slots=True)
+class HostPolicy:
+    """What a host asks of TLS; two hosts with equal policies share sessions and connections.
+
+    :ivar minimum: the least version. :ivar client_auth: whether clients show a certificate.
+    :ivar client_ca: what signs those of clients, as PEM. :ivar name: for logs; does not count.
+    """
+
+    minimum: int = TLS12
+    client_auth: Literal["none", "request", "require"] = "none"
+    client_ca: bytes = b""
+    name: str = field(default="", compare=False)
+
+
+class _NoProtocol(Exception):
+    """The client speaks none of our protocols: pyOpenSSL turns any exception into the alert for it."""
+
+
+class ServerContexts:
+    """Makes the connection for each client of a listener.
+
+    :param store: the certificates (see `store.CertificateStore`).
+    :param policy_of: gives the policy of a host by its name in normal form, None: the client named none.
+    :param protocols: for ALPN, ours first.
+    :param seconds: the time, for ticket keys.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        policy_of: Callable[[str | None], HostPolicy],
+        protocols: Sequence[bytes],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._policy_of = policy_of
+        self._protocols = tuple(protocols)
+        self._seconds = seconds
+        self._made: dict[tuple[Certificate, HostPolicy], SSL.Context] = {}
+        self._generation = store.generation
+        self._rotate_at = seconds() + ROTATION
+
+    def connection(self, hello: ClientHello, local_ip: str) -> tuple[SSL.Connection, HostPolicy]:
+        """Make the connection for a client, with the policy that it is held to.
+
+        :raises Refused: there is no certificate for it.
+        """
+        name = hello.server_name
+        certificates = self._store.find(name, local_ip) or self._store.default()
+        if not certificates:
+            raise Refused(
+                UNRECOGNIZED_NAME,
+                f"no certificate is for {name}" if name else "the client names no host, and tls.default is not set",
+            )
+        policy = self._policy_of(name)
+        connection = SSL.Connection(self._context(best(certificates, hello), policy), None)
+        connection.set_accept_state()
+        return connection, policy
+
+    def _context(self, certificate: Certificate, policy: HostPolicy) -> SSL.Context:
+        if self._generation != self._store.generation or self._seconds() >= self._rotate_at:
+            self._generation = self._store.generation
+            self._rotate_at = self._seconds() + ROTATION
+            self._made.clear()
+        key = (certificate, policy)
+        context = self._made.get(key)
+        if context is None:
+            context = self._made[key] = server_context(certificate, policy, self._select)
+        return context
+
+    def _select(self, connection: SSL.Connection, offered: Sequence[bytes]) -> bytes:
+        for protocol in self._protocols:
+            if protocol in offered:
+                return protocol
+        raise _NoProtocol(offered)
+
+
+def best(certificates: Sequence[Certificate], hello: ClientHello) -> Certificate:
+    """Give the first of these that the client can check; the last, if it says that it can check none."""
+    return next((each for each in certificates if _checks(each, hello)), certificates[-1])
+
+
+def _checks(certificate: Certificate, hello: ClientHello) -> bool:
+    if certificate.kind == "rsa":
+        return True
+    if certificate.kind == "ed25519":
+        return _ED25519 in hello.signature_algorithms
+    curve = certificate.key.curve.name
+    if _ECDSA.get(curve) not in hello.signature_algorithms:
+        return False
+    return TLS13 in hello.versions or not _ECDSA_SUITES.isdisjoint(hello.cipher_suites)
+
+
+def server_context(
+    certificate: Certificate, policy: HostPolicy, select: Callable[[SSL.Connection, Sequence[bytes]], bytes]
+) -> SSL.Context:
+    """Make a context, complete: pyOpenSSL lets nothing be changed once it is used."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(policy.minimum)
+    context.set_max_proto_version(TLS13)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    release_idle_buffers(context)
+    use_modern_groups(context)
+    context.set_cipher_list(_CIPHERS)
+    context.use_certificate(certificate.chain[0])
+    context.use_privatekey(certificate.key)
+    for issuer in certificate.chain[1:]:
+        context.add_extra_chain_cert(issuer)
+    context.set_alpn_select_callback(select)
+    # Tickets only: nothing is kept here for clients that may never come back.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(b"txproxy")
+    context.set_timeout(SESSION_SECONDS if policy.client_auth == "none" else SESSION_SECONDS_WITH_CLIENT)
+    if policy.client_auth != "none":
+        _ask_for_certificate(context, policy)
+    return context
+
+
+def _ask_for_certificate(context: SSL.Context, policy: HostPolicy) -> None:
+    store = context.get_cert_store()
+    assert store is not None
+    for authority in x509.load_pem_x509_certificates(policy.client_ca):
+        issuer = crypto.X509.from_cryptography(authority)
+        store.add_cert(issuer)
+        context.add_client_ca(authority)
+    mode = SSL.VERIFY_PEER
+    if policy.client_auth == "require":
+        mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+    context.set_verify(mode)
+
+
+def client_certificate(connection: SSL.Connection) -> x509.Certificate | None:
+    """Give the certificate that a client has shown, and that has been verified; None: it has shown none."""
+    shown = connection.get_peer_certificate(as_cryptography=True)
+    assert shown is None or isinstance(shown, x509.Certificate)
+    return shown
+
+
+def pem_of(certificate: x509.Certificate) -> bytes:
+    """Give a certificate as PEM."""
+    return certificate.public_bytes(Encoding.PEM)

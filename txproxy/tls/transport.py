@@ -1,0 +1,351 @@
+"""TLS between a transport of Twisted's and a protocol: what is written becomes records, what arrives bytes.
+
+Rule: one read and one write of the transport below for a turn, whatever the protocol does in it, and nothing
+is kept that need not be. It has four states: shaking hands, open, closed for one direction, over. What
+arrives after the peer's close_notify is dropped; an end without one is no end but a loss (RFC 8446, section
+6.1), because whoever cuts the wire can make one. A close_notify of ours is not waited for by us.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet import interfaces
+from twisted.internet.error import ConnectionAborted, ConnectionLost
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from txproxy.reactor.transport import receive_with
+
+from .openssl import (
+    CLOSE_NOTIFY,
+    RECORD_BYTES,
+    SCRATCH_BYTES,
+    WANTS_READ,
+    Scratch,
+    bio_write,
+    problem,
+    ssl_get_error,
+    ssl_read,
+)
+from .writing import BUFFER_SIZE, Writing
+
+# Read on while one more record fits into the scratch.
+_ROOM = SCRATCH_BYTES - RECORD_BYTES
+_NOTHING = 0
+_OF_THE_SOCKET = frozenset(
+    ("getPeer", "getHost", "getTcpNoDelay", "setTcpNoDelay", "getTcpKeepAlive", "setTcpKeepAlive", "reactor")
+)
+
+
+@implementer(
+    interfaces.ISSLTransport,
+    interfaces.ITCPTransport,
+    interfaces.INegotiated,
+    interfaces.ISystemHandle,
+    interfaces.IPushProducer,
+    interfaces.IConsumer,
+    interfaces.IProtocol,
+    interfaces.IHalfCloseableProtocol,
+)
+class TlsTransport(Writing):
+    """The protocol of a transport, and the transport of a protocol.
+
+    :param scratch: of the reactor.
+    :param tls: with memory BIOs, in accept or connect state; None: `_begin` of a class below makes one.
+    :param inner: the protocol; it is connected at once, and what it writes waits for the handshake.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, scratch: Scratch, tls: SSL.Connection | None, inner: Any) -> None:
+        super().__init__(scratch, tls, inner)
+        self.dataReceived = self._shaking_received
+        self._receiver = self._to_inner
+
+    def __repr__(self) -> str:
+        state = "shaking" if self.shaking else "open" if self.connected else "over"
+        return f"<{type(self).__name__} {state} {self.inner!r}>"
+
+    # As the protocol of the transport below.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Take the transport; the handshake begins."""
+        self.transport = transport
+        self._send = getattr(transport, "write_now", transport.write)
+        self._turn = getattr(transport, "turn", None)
+        self.connected = True
+        receive_with(self, self.dataReceived)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.inner.makeConnection(self)
+        if self.connected and not self.disconnecting:
+            self._shake()
+
+    def connectionMade(self) -> None:
+        """Part of IProtocol, for those who call it by themselves; `makeConnection` does all."""
+
+    def _shaking_received(self, data: bytes) -> None:
+        if data:
+            bio_write(self._into, data, len(data))
+        self._shake()
+
+    def _shake(self) -> None:
+        """Go on with the handshake, with what has arrived."""
+        try:
+            self.tls.do_handshake()
+        except SSL.WantReadError:
+            self._flush_records()
+            return
+        except Exception:  # noqa: BLE001 - besides the library's own, whatever a callback of a context has raised
+            self._fail(Failure())
+            return
+        if self._reason is not None:
+            self._fail(self._reason)
+            return
+        self._flush_records()
+        self.shaking = False
+        receive_with(self, self._received)
+        self._secured()
+        if self._pending or self.disconnecting or self._write_ending:
+            self.end_turn()
+        self._deliver()  # what came with the last flight
+
+    def _secured(self) -> None:
+        """The handshake is complete."""
+        if self._producer is not None and self.connected:
+            self.transport.registerProducer(self._producer, True)
+            if self._pending_size > BUFFER_SIZE:
+                self.end_turn()
+                self._producer.resumeProducing()
+        if interfaces.IHandshakeListener.providedBy(self.inner):
+            self.inner.handshakeCompleted()
+
+    def _received(self, data: bytes) -> None:
+        bio_write(self._into, data, len(data))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Give the protocol what can be decrypted, until it wants no more."""
+        if self._paused or self._delivering or self._read_over:
+            self._left = True
+            return
+        self._delivering = True
+        scratch = self._scratch
+        buffer, ssl = scratch.buffer, self._ssl
+        end = _NOTHING
+        why: Exception | None = None
+        try:
+            while end == _NOTHING:
+                size = 0
+                while size <= _ROOM:
+                    got = ssl_read(ssl, buffer + size, RECORD_BYTES)
+                    if got <= 0:
+                        end = ssl_get_error(ssl, got)
+                        # Asked at once: the library keeps its errors for all connections in one queue.
+                        why = None if end in (WANTS_READ, CLOSE_NOTIFY) else problem(self.tls, got)
+                        break
+                    size += got
+                if size:
+                    self._receiver(scratch.view[:size])
+                    if self._paused and why is None:
+                        self._left = end != WANTS_READ
+                        return
+        finally:
+            self._delivering = False
+        if end != WANTS_READ:
+            self._read_ended(why)
+
+    def _to_inner(self, data: bytes) -> None:
+        self.inner.dataReceived(data)
+
+    def _read_ended(self, why: Exception | None) -> None:
+        """No more bytes will come: the peer says so, or it has sent what is no TLS."""
+        if not self.connected or self._read_over:
+            return
+        if why is not None:
+            self._fail(Failure(why))
+            return
+        self._read_over = True
+        half_closeable: Any = interfaces.IHalfCloseableProtocol(self.inner, None)
+        if half_closeable is not None:
+            half_closeable.readConnectionLost()
+        else:
+            self._producer_gone()
+            self.loseConnection()
+
+    def readConnectionLost(self) -> None:
+        """The transport below reads no more: an end, if the peer has said that it would come."""
+        if self._left and self._paused:
+            self._end = True  # it comes behind what waits
+        elif self._read_over:
+            if self._write_over:
+                self.transport.loseConnection()
+        elif self.connected:
+            when = "during the handshake" if self.shaking else "without close_notify"
+            self._over(Failure(ConnectionLost(f"the connection was closed {when}")))
+            self.transport.abortConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed, by us: nothing to do."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The transport below is gone."""
+        self.connected = False
+        self._read_over = self._write_over = True
+        self._pending.clear()
+        self._pending_size = 0
+        producer, self._producer = self._producer, None
+        if producer is not None and self.shaking:
+            producer.stopProducing()  # it was never registered below
+        inner = self.inner
+        # With what refers back to us this would be a circle, which waits for the garbage collector.
+        self._receiver = self._send = self.dataReceived = self._nobody
+        self._lost(inner, reason if self._reason is None else self._reason)
+
+    # IPushProducer: of what arrives.
+
+    def bindReceiver(self, receiver: Any) -> None:
+        """Call this with what arrives, with nothing in between; see `reactor.transport.receive_with`."""
+        if self.connected:
+            self._receiver = receiver
+
+    def pauseProducing(self) -> None:
+        """Stop reading; what has been decrypted by then is all that was delivered."""
+        self._paused = True
+        if self.connected:
+            self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Go on reading, with what waits here, in a later turn."""
+        if not self._paused:
+            return
+        self._paused = False
+        if not self.connected:
+            return
+        if self._left and not self._delivering:
+            self._scratch.reactor.callLater(0, self._deliver_left)
+        else:
+            self.transport.resumeProducing()
+
+    def _wanted(self) -> bool:
+        return self.connected and not self._paused
+
+    def _deliver_left(self) -> None:
+        if not self._wanted():
+            return
+        self._left = False
+        self._deliver()
+        if not self._wanted():
+            return
+        if self._end:
+            self._end = False
+            self.readConnectionLost()
+        else:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Nobody wants what arrives."""
+        self.loseConnection()
+
+    def _lost(self, inner: Any, reason: Failure) -> None:
+        """Tell the protocol."""
+        inner.connectionLost(reason)
+
+    @staticmethod
+    def _nobody(data: bytes) -> None:
+        """Nobody is there any more."""
+
+    # Ends.
+
+    def loseConnection(self) -> None:
+        """End the connection behind what was written, with a close_notify."""
+        if self.disconnecting or not self.connected:
+            return
+        self.disconnecting = True
+        if self.shaking and not self._pending:
+            self._over(None)
+            self.transport.abortConnection()
+        elif self._producer is None:
+            self.end_turn()
+
+    def loseWriteConnection(self) -> None:
+        """End our half behind what was written (RFC 8446, section 6.1)."""
+        if self.connected and not self._write_ending:
+            self._write_ending = True
+            self.end_turn()
+
+    def _finish(self) -> None:
+        """Say that nothing more will come, once nothing waits and nobody produces."""
+        if self._pending or (self._producer is not None and not self._write_ending) or not self.connected:
+            return
+        if not self._write_over:
+            self._write_over = True
+            try:
+                self.tls.shutdown()
+            except SSL.Error:
+                pass  # it is over already, by an error that was told then
+            self._flush_records()
+        if self.disconnecting:
+            self.transport.loseConnection()
+        elif hasattr(self.transport, "loseWriteConnection"):
+            self.transport.loseWriteConnection()
+
+    def abortConnection(self) -> None:
+        """End now; what was not sent is dropped."""
+        if self.connected:
+            self._over(Failure(ConnectionAborted()))
+            self.transport.abortConnection()
+
+    def failVerification(self, reason: Failure) -> None:
+        """Let the handshake fail for this reason; called within it by those who check the peer's certificate."""
+        self._reason = reason
+
+    def _fail(self, failure: Failure) -> None:
+        """End for an error of TLS; the peer is told by an alert."""
+        self._over(failure)
+        self._flush_records()
+        self.transport.loseConnection()
+
+    def _over(self, reason: Failure | None) -> None:
+        self.disconnecting = self._read_over = self._write_over = True
+        if self._reason is None:
+            self._reason = reason
+        self._pending.clear()
+        self._pending_size = 0
+        self._producer_gone()
+
+    def _producer_gone(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            if not self.shaking:
+                self.transport.unregisterProducer()
+            producer.stopProducing()
+
+    # What is asked of the connection.
+
+    def getPeerCertificate(self) -> Any:
+        """Give the peer's certificate as pyOpenSSL has it, or None."""
+        return self.tls.get_peer_certificate()
+
+    @property
+    def negotiatedProtocol(self) -> bytes | None:
+        """What ALPN has agreed on, or None."""
+        return None if self.tls is None else self.tls.get_alpn_proto_negotiated() or None
+
+    def getHandle(self) -> Any:
+        """Give the `SSL.Connection`: Twisted's certificates are asked of it."""
+        return self.tls
+
+    def fileno(self) -> int:
+        """Give the descriptor below, -1 if there is none."""
+        fileno = getattr(self.transport, "fileno", None)
+        return -1 if fileno is None else int(fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what only the transport below knows: its addresses, the options of its socket."""
+        if name in _OF_THE_SOCKET:
+            return getattr(self.transport, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
