@@ -1,0 +1,1 @@
+"""TLS: certificates and who they are for, client hellos, transports and contexts."""
