@@ -26,6 +26,7 @@ from .problem import Report, Where, quoted
 from .routes import LEGACY, HostEntry, RouteEntry
 from .settings import UpstreamTimeouts
 from .tls_checks import check_client_cert, check_listener, check_tls, host_tls_of, tls_of, upstream_tls_of
+from .values import FALSE
 
 _DEFAULTS = UpstreamTimeouts(connect=3.0, response=60.0, idle=60.0)
 _MATCHERS = ("path", "methods", "headers", "query", "clients")
@@ -214,7 +215,7 @@ def _legacy(route: RouteEntry, report: Report) -> Legacy | None:
     if entry is None or entry.is_wrong:
         return None
     made = Legacy(redirects=entry.redirects, cookies=entry.cookies, links=entry.links)
-    if made == Legacy() and not entry.has_unknown_keys and entry.keys <= set(LEGACY):
+    if made == Legacy() and all(key in LEGACY and entry.text(key).lower() in FALSE for key in entry.keys):
         hint = "name the parts that are on, as in [redirects, cookies], or write false"
         report.error(route.key_where("legacy"), f"legacy: none of its parts is on; {hint}")
     return None if made == Legacy() else made
@@ -222,7 +223,7 @@ def _legacy(route: RouteEntry, report: Report) -> Legacy | None:
 
 def _listen(written: RouteMap, report: Report) -> tuple[Listen, ...]:
     made: list[Listen] = []
-    seen: dict[tuple[str, int, str], Where] = {}
+    seen: dict[tuple[str, int, str], tuple[bool, Where]] = {}
     for entry in written.listen:
         address = entry.address
         place = address.host, address.port, address.path
@@ -231,11 +232,10 @@ def _listen(written: RouteMap, report: Report) -> tuple[Listen, ...]:
         if entry.is_wrong or not (address.host or address.path):
             continue  # wrong, and reported
         if place in seen and (address.port or address.path):
-            report.error(
-                where,
-                f"listen: {quoted(entry.text('address'))} is here twice; the first is in line {seen[place].line}",
-            )
-        seen.setdefault(place, where)
+            tls, first = seen[place]
+            what = "is here twice; the first is" if tls is address.tls else "has the address of the listener"
+            report.error(where, f"listen: {quoted(entry.text('address'))} {what} in line {first.line}")
+        seen.setdefault(place, (address.tls, where))
         if entry.mode is not None and address.kind == "tcp":
             report.error(entry.key_where("mode"), "mode: only the file of a Unix socket has a mode; remove it")
         made.append(

@@ -179,6 +179,7 @@ def _legacy(value: object, info: ValidationInfo) -> object:
             complain(info, item, str(error))
     if not value:
         complain(info, value, f"an empty list; write {listed(LEGACY)}, or false")
+        return None
     return LegacyEntry.made(value.where, **parts)
 
 

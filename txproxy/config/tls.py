@@ -73,7 +73,7 @@ class CertificateEntry(Written):
     elsewhere: ClassVar[dict[str, str]] = {
         "chain": "the chain follows the certificate in the file of `cert`",
         "names": "a certificate serves the names that it is for",
-        "password": "take the passphrase off the key; its file's mode protects it",
+        "password": "take the passphrase off the key, and let its file's mode protect it",
     }
     cert: Annotated[str, Scalar(file_path, "", _PEM, rooted=True)] = Field(
         default="",

@@ -156,7 +156,7 @@ def upstream_tls_of(entry: UpstreamEntry, backends: Sequence[BackendConfig], rep
 def _warn_of_trust(tls: UpstreamTlsEntry, report: Report) -> None:
     if tls.verify:
         return
-    instead = "and `ca` is not used" if "ca" in tls.keys else "use `ca` with the file of the CA that they come from"
+    instead = "`ca` is not used" if "ca" in tls.keys else "use `ca` with the file of the CA that they come from"
     report.warning(
         tls.key_where("verify"),
         "verify: the backends' certificates are not looked at, so anybody on the way can read and change what is sent; "
@@ -171,10 +171,10 @@ def check_client_cert(host: str, tls: HostTls | None, route: RouteEntry, report:
             for name, value in table.items():
                 for found in _CLIENT_CERT.finditer(value):
                     where = _place(edits, part, name)
-                    if (wrong := _wrong_placeholder(found)) is not None:
-                        report.error(where, f"{key}: {wrong}")
-                    elif key == "response_headers":
+                    if key == "response_headers":
                         report.error(where, f"{key}: {found[0]} is only known to `request_headers`")
+                    elif (wrong := _wrong_placeholder(found)) is not None:
+                        report.error(where, f"{key}: {wrong}")
                     else:
                         _warn_of_client_cert(found[0], host, tls, part, where, report)
 

@@ -23,7 +23,7 @@ _MULTIPLES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 <<
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB|TiB|)")
 SIZE_PATTERN = r"^[0-9]+(KiB|MiB|GiB|TiB)?$"
 _MAX_SIZE = 1 << 53
-_TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
+TRUE, FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 # RFC 9110, sections 5.6.2 (token) and 5.5 (field content: no control characters but HTAB).
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -145,9 +145,9 @@ def word(known: Iterable[str], later: Iterable[str] = ()) -> Callable[[str], str
 
 def truth(text: str) -> bool:
     """Read yes or no."""
-    if text.lower() in _TRUE:
+    if text.lower() in TRUE:
         return True
-    if text.lower() in _FALSE:
+    if text.lower() in FALSE:
         return False
     raise ValueError(f"{quoted(text)} is neither true nor false")
 

@@ -30,7 +30,7 @@ def test_it_is_a_schema() -> None:
     assert SCHEMA["$schema"] == DIALECT
 
 
-@pytest.mark.parametrize("name", ["reference", "valid_full", "valid_short", "later"])
+@pytest.mark.parametrize("name", ["reference", "valid_full", "valid_short", "later", "tls_reference", "tls_short"])
 def test_the_language_validates(name: str) -> None:
     """The whole language by example is valid, what is not supported yet included."""
     assert complaints(yaml.safe_load((CASES / f"{name}.yaml").read_text())) == []
