@@ -6,7 +6,8 @@ here is only what cannot be read in one way: lengths that lie, doubled extension
 
 A server name that no host can have (a port, a wildcard, bytes beyond ASCII) is no name: nginx serves such
 clients as if they had sent none, and so do we; no route and no certificate can have such a name either.
-What OpenSSL itself refuses in a name (empty, two of them, a NUL in it, more than 255 bytes) is refused here.
+What OpenSSL refuses in a name (two of them, a NUL in it, more than 255 bytes), and what RFC 6066 does not
+know (an empty one), is refused here, with the alert that OpenSSL sends.
 """
 
 from __future__ import annotations
