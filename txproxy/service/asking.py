@@ -59,7 +59,7 @@ def asked(
 ) -> Asked:
     """Make a request of a description.
 
-    :param url: absolute; ``http://`` may be left out.
+    :param url: absolute; without a scheme it has that of `listener`, else http.
     :param client_ip: where it comes from; None: this machine.
     :param listener: the address, as the route map has it, that it comes to; None: the one that fits best.
     :raises NotAsked: it cannot be sent.
@@ -68,11 +68,17 @@ def asked(
         raise NotAsked(f"{method!r} is not a method")
     found = _URL.fullmatch(url)
     assert found is not None  # every part of the pattern may be empty
-    scheme, authority, target = (found[1] or "http").lower(), found[2], found[3]
+    named = None if listener is None else _named(config, listener)
+    scheme = (found[1] or ("https" if named is not None and named.tls else "http")).lower()
+    authority, target = found[2], found[3]
     if scheme not in _PORTS or not authority:
         raise NotAsked(f"{url!r} is not an http or https URL such as http://app.example.com/path")
+    if named is not None and named.tls is not (scheme == "https"):
+        raise NotAsked(
+            f"{named.address} {'speaks TLS' if named.tls else 'does not speak TLS'}, and {url!r} does not fit"
+        )
     port = _port(authority)
-    address = _listener(config, scheme, port, listener)
+    address = named or _fitting(config, scheme, port)
     if address is not None and address.kind == "unix":
         ip, local_port = "", 0
         if client_ip is not None:
@@ -127,15 +133,17 @@ def _ip(text: str | None) -> str:
         raise NotAsked(f"{text!r} is not an IP address") from None
 
 
-def _listener(config: Config, scheme: str, port: int, wanted: str | None) -> Listen | None:
-    if wanted is not None:
-        for listen in config.listen:
-            if wanted in (listen.address, listen.address.partition("://")[2]):
-                return listen
-        known = ", ".join(listen.address for listen in config.listen)
-        raise NotAsked(f"{wanted!r} is not a listener of the route map; there is {known}")
-    if scheme == "https":
-        return None  # no listener speaks TLS yet: the request is taken as if one did
-    tcp = [listen for listen in config.listen if listen.kind == "tcp"]
+def _named(config: Config, wanted: str) -> Listen:
+    for listen in config.listen:
+        if wanted in (listen.address, listen.address.partition("://")[2]):
+            return listen
+    known = ", ".join(listen.address for listen in config.listen)
+    raise NotAsked(f"{wanted!r} is not a listener of the route map; there is {known}")
+
+
+def _fitting(config: Config, scheme: str, port: int) -> Listen | None:
+    """Give the listener that fits best; None if none speaks the scheme: the request is taken as if one did."""
+    speaking = [listen for listen in config.listen if listen.tls is (scheme == "https")]
+    tcp = [listen for listen in speaking if listen.kind == "tcp"]
     fitting = [listen for listen in tcp if listen.port == (port or _PORTS[scheme])]
-    return next(iter((*fitting, *tcp, *config.listen)), None)
+    return next(iter((*fitting, *tcp, *speaking)), None)

@@ -72,6 +72,56 @@ def test_the_listener_that_fits(config: Reader, url: str, listener: str | None, 
     assert (request.client_ip, request.local_port, request.listener) == expected
 
 
+SECURE = """\
+listen:
+  - http://127.0.0.1:8080
+  - https://127.0.0.1:8443
+  - https://[::1]
+  - https+unix:/run/tls.sock
+tls: {internal: app.example.com}
+hosts: {app.example.com: "http://127.0.0.1:8000"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "listener", "expected"),
+    [
+        ("https://a/", None, ("https", "127.0.0.1", 443, "https://[::1]")),
+        ("https://a:8443/", None, ("https", "127.0.0.1", 8443, "https://127.0.0.1:8443")),
+        ("https://a:9/", None, ("https", "127.0.0.1", 8443, "https://127.0.0.1:8443")),
+        ("http://a:8443/", None, ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080")),
+        ("a/", None, ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080")),
+        ("a/", "127.0.0.1:8443", ("https", "127.0.0.1", 8443, "https://127.0.0.1:8443")),
+        ("a/", "https+unix:/run/tls.sock", ("https", "", 0, "https+unix:/run/tls.sock")),
+    ],
+)
+def test_the_listener_speaks_the_scheme(
+    config: Reader, url: str, listener: str | None, expected: tuple[str, str, int, str]
+) -> None:
+    """An https URL comes to an https listener, an http one to an http listener; without a scheme the listener says."""
+    request = asked(config(SECURE), "GET", url, listener=listener)
+    assert (request.scheme, request.client_ip, request.local_port, request.listener) == expected
+
+
+def test_no_listener_speaks_plain_http(config: Reader) -> None:
+    """Where every listener is https, an http URL comes to none of them."""
+    request = asked(config("listen: https://127.0.0.1\ntls: {internal: a}\nhosts: {a: http://b}\n"), "GET", "http://a/")
+    assert (request.local_port, request.listener) == (80, "")
+
+
+@pytest.mark.parametrize(
+    ("url", "listener", "words"),
+    [
+        ("https://a/", "http://127.0.0.1:8080", "http://127.0.0.1:8080 does not speak TLS"),
+        ("http://a/", "https://127.0.0.1:8443", "https://127.0.0.1:8443 speaks TLS"),
+    ],
+)
+def test_url_and_listener_must_fit(config: Reader, url: str, listener: str, words: str) -> None:
+    """Nothing is told of a request that the named listener could not take."""
+    with pytest.raises(NotAsked, match=words):
+        asked(config(SECURE), "GET", url, listener=listener)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
