@@ -13,13 +13,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from shutil import which
 from types import FrameType
 from typing import Protocol, TypeVar
 
 from . import report
-from .cases import CASES, Kind
+from .cases import CASES, Case, Kind
 from .measuring import choose_cores
 from .processes import DoesNotStart, allow_many_files
 from .proxies import PROXIES
@@ -63,7 +64,8 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure txproxy beside other proxies.")
     cases, proxies = (", ".join(entry.name for entry in table) for table in (CASES, PROXIES))
-    parser.add_argument("--cases", type=_chosen(CASES), default=list(CASES), help=f"comma-separated, of {cases}")
+    parser.add_argument("case", nargs="*", type=_chosen(CASES), help="what --cases takes")
+    parser.add_argument("--cases", type=_chosen(CASES), default=[], help=f"comma-separated, of {cases}; default all")
     parser.add_argument("--proxies", type=_chosen(PROXIES), default=list(PROXIES), help=f"of {proxies}")
     rounds, quick = (", ".join(f"{n} ({kind.value})" for kind, n in plan.rounds.items()) for plan in (_DEFAULT, _QUICK))
     parser.add_argument("--rounds", type=_positive, help=f"default {rounds}; quick {quick}")
@@ -73,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables between this file's marks")
     parser.add_argument("--again", type=Path, metavar="FILE", help="measure nothing: report what --json has written")
     return parser
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    return [*options.cases, *chain.from_iterable(options.case)] or list(CASES)
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -127,7 +133,7 @@ def _measure(options: argparse.Namespace) -> report.Report:
     os.sched_setaffinity(0, {cores.load})
     found = report.Report(report.setting(options.proxies, plan, cores), [])
     print("\n".join(found.setting))
-    for case in options.cases:
+    for case in _cases(options):
         print(f"\n{case.name} ...", file=sys.stderr)
         rows = run_case(case, options.proxies, plan, cores, lambda line: print(line, file=sys.stderr))
         found.results.append((case, rows))

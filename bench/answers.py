@@ -6,6 +6,9 @@ Rule: one answer at a time on each connection, and it is compared: status, and t
 from __future__ import annotations
 
 import socket
+import ssl
+
+from .cases import HOST
 
 _SECONDS = 2.0
 _STATUS = b"HTTP/1.1 200 "
@@ -15,14 +18,14 @@ class BadAnswer(Exception):
     """Something else came back than what had to."""
 
 
-def connect(port: int) -> socket.socket:
-    """Open a connection that waits at most two seconds for anything.
+def connect(port: int, tls: ssl.SSLContext | None = None) -> socket.socket:
+    """Open a connection, over TLS to HOST if there is a context, that waits at most two seconds for anything.
 
-    :raises OSError: nobody accepts it.
+    :raises OSError: nobody accepts it, or the handshake fails.
     """
     sock = socket.create_connection(("127.0.0.1", port), timeout=_SECONDS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+    return tls.wrap_socket(sock, server_hostname=HOST) if tls else sock
 
 
 def is_whole(received: bytes, body: bytes) -> bool:

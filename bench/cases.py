@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# The host that is asked for, in Host and in TLS's server name; the certificate is made for it.
+HOST = "app.example.com"
+
 # What Firefox sends when a person follows a link: thirteen fields, Host among them.
 BROWSER_HEADERS = (
-    ("Host", "app.example.com"),
+    ("Host", HOST),
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
     ("Accept-Language", "en-GB,en;q=0.7,de;q=0.3"),
@@ -60,6 +63,9 @@ class Case:
     :ivar upload: octets of the request body, 0 for a GET.
     :ivar answer: the body that must come back.
     :ivar closing: the client asks for the connection to be closed after each answer.
+    :ivar tls: the proxy is spoken to over TLS, the backend is not; closing as well, what is counted are handshakes.
+    :ivar resumed: with TLS and closing, each handshake resumes the session of the one before.
+    :ivar group: with TLS, the one group for the key exchange that the client offers.
     :ivar logged: an access log must have grown during a round.
     :ivar unit: what is counted.
     """
@@ -74,6 +80,9 @@ class Case:
     upload: int = 0
     answer: bytes = SMALL_BODY
     closing: bool = False
+    tls: bool = False
+    resumed: bool = False
+    group: str = "X25519"
     logged: bool = True
     unit: str = "request"
 
@@ -90,6 +99,7 @@ class Case:
 
 
 MESSAGE_SIZE = 64
+_HANDSHAKES = "TLS 1.3 handshakes, ECDSA P-256, a connection and one request of *small* for each, 64 at a time"
 
 CASES = (
     Case("small", "keep-alive, 13 request headers, 34-byte answer, 64 connections", Backend.FILES),
@@ -144,5 +154,47 @@ CASES = (
         Backend.FILES,
         kind=Kind.LATENCY,
         rate=1000,
+    ),
+    Case(
+        "tls-small",
+        "TLS 1.3, keep-alive, 13 request headers, 34-byte answer, 64 connections",
+        Backend.FILES,
+        tls=True,
+    ),
+    Case(
+        "tls-1m",
+        "TLS 1.3, keep-alive, 13 request headers, 1 MiB answer, 16 connections",
+        Backend.FILES,
+        path="/1m",
+        answer=blob(1024 * 1024),
+        connections=16,
+        tls=True,
+    ),
+    Case("tls-full", f"full {_HANDSHAKES}", Backend.FILES, closing=True, tls=True, unit="handshake"),
+    Case(
+        "tls-resumed",
+        f"resumed {_HANDSHAKES}",
+        Backend.FILES,
+        closing=True,
+        tls=True,
+        resumed=True,
+        unit="handshake",
+    ),
+    Case(
+        "tls-hybrid",
+        f"full {_HANDSHAKES}, X25519MLKEM768 instead of X25519",
+        Backend.FILES,
+        closing=True,
+        tls=True,
+        group="X25519MLKEM768",
+        unit="handshake",
+    ),
+    Case(
+        "tls-idle",
+        "2 000 open TLS connections, each idle after one request with 13 request headers",
+        Backend.FILES,
+        kind=Kind.MEMORY,
+        connections=2000,
+        tls=True,
     ),
 )

@@ -83,7 +83,7 @@ def load(case: Case, running: Running, seconds: int, cores: Cores) -> tuple[Load
     :raises LoadFailed: the load generator broke, or hung.
     """
     began, used_before = time.monotonic(), running.child.cpu_seconds()
-    came = drive(case, running.place.port, seconds, core=cores.load, directory=running.place.directory)
+    came = drive(case, running.place, seconds, core=cores.load)
     used = running.child.cpu_seconds() - used_before
     return came, used, time.monotonic() - began
 
@@ -121,7 +121,8 @@ def _latency(case: Case, running: Running, seconds: int, cores: Cores) -> Latenc
 def _memory(case: Case, running: Running, _seconds: int, _cores: Cores) -> MemorySample:
     if (allowed := files_allowed()) < case.connections + _SPARE_FILES:
         raise LoadFailed(f"this system allows {allowed} open files, too few for {case.connections} connections")
-    with Held(case, running.place.port) as held:
+    identity = running.place.identity
+    with Held(case, running.place.port, identity.client() if identity else None) as held:
         held.open(_WARM_CONNECTIONS, requests=_WARM_REQUESTS)
         before = _settled(running.child)
         held.open(case.connections)

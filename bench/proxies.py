@@ -1,7 +1,8 @@
 """The table of proxies: how each is set up, started and named.
 
 Rule: one class each, nothing about a proxy anywhere else. Its configuration is a file in
-bench/peers/, in which @NAME@ is filled in.
+bench/peers/, in which @NAME@ is filled in; a line that begins with @TLS@ is for the cases with TLS
+alone, one that begins with @PLAIN@ for the others.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 from shutil import which
 from typing import ClassVar
 
+from .cases import HOST
+from .identity import Identity
 from .processes import Child
 
 PEERS = Path(__file__).with_name("peers")
@@ -30,22 +33,52 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Place:
-    """Where one proxy works for one case: its ports and its own empty directory."""
+    """Where one proxy works for one case: its ports and its own empty directory.
+
+    :ivar identity: who it says it is over TLS; None: it speaks plain HTTP.
+    """
 
     port: int
     backend: int
     directory: Path
+    identity: Identity | None = None
 
     @property
     def log(self) -> Path:
         """The file for its access log."""
         return self.directory / "access.log"
 
+    def values(self) -> dict[str, object]:
+        """Give what a template may name."""
+        files = {
+            "PORT": self.port,
+            "BACKEND": self.backend,
+            "LOG": self.log,
+            "DIRECTORY": self.directory,
+            **account(),
+        }
+        if not self.identity:
+            return files
+        return {
+            **files,
+            "HOST": HOST,
+            "CERTIFICATE": self.identity.certificate,
+            "KEY": self.identity.key,
+            "BUNDLE": self.identity.bundle,
+        }
 
-def fill(template: str, values: Mapping[str, object], target: Path) -> Path:
-    """Write a file of bench/peers/ to `target` with each @NAME@ replaced."""
-    text = re.sub(r"@([A-Z]+)@", lambda found: str(values[found[1]]), (PEERS / template).read_text())
-    target.write_text(text)
+
+def fill(template: str, values: Mapping[str, object], target: Path, *, tls: bool = False) -> Path:
+    """Write a file of bench/peers/ to `target`: of marked lines those that apply, and each @NAME@ replaced.
+
+    :raises KeyError: it names something that there is not.
+    """
+    mark, other = ("@TLS@", "@PLAIN@") if tls else ("@PLAIN@", "@TLS@")
+    lines = (PEERS / template).read_text().splitlines(keepends=True)
+    text = "".join(
+        re.sub(rf"^(\s*){mark} ", r"\1", line) for line in lines if not line.lstrip().startswith(f"{other} ")
+    )
+    target.write_text(re.sub(r"@([A-Z]+)@", lambda found: str(values[found[1]]), text))
     return target
 
 
@@ -107,8 +140,8 @@ class Proxy:
 
     def start(self, place: Place, *, core: int) -> Child:
         """Start it on that core; it is not listening yet."""
-        values = {"PORT": place.port, "BACKEND": place.backend, "LOG": place.log, "DIRECTORY": place.directory}
-        config = fill(self.template, {**values, **account()}, place.directory / self.template)
+        target = place.directory / self.template
+        config = fill(self.template, place.values(), target, tls=place.identity is not None)
         return Child(
             self.argv(config, place),
             core=core,
@@ -227,7 +260,8 @@ class Stock(Proxy):
 
     def argv(self, config: Path, place: Place) -> list[str]:
         """Run the script."""
-        return [sys.executable, str(config), str(place.port), str(place.backend), str(place.log)]
+        files = (place.identity.key, place.identity.certificate, place.identity.intermediate) if place.identity else ()
+        return [sys.executable, *map(str, (config, place.port, place.backend, place.log, *files))]
 
 
 PROXIES: tuple[Proxy, ...] = (Txproxy(), TxproxyEpoll(), Nginx(), Haproxy(), Caddy(), Stock())

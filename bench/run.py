@@ -16,6 +16,7 @@ from typing import Any
 from .answers import BadAnswer
 from .backing import backend
 from .cases import Case, Kind
+from .identity import Identity, make
 from .load.result import LoadFailed
 from .measuring import Cores, Running, load, take
 from .probe import probe
@@ -42,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Site:
-    """What a case is measured with: its backend, and a directory for each proxy."""
+    """What a case is measured with: its backend, a directory for each proxy, and with TLS who all of them are."""
 
     case: Case
     plan: Plan
@@ -51,6 +52,7 @@ class Site:
     backend: Child
     backend_port: int
     say: Say
+    identity: Identity | None = None
 
     @property
     def rounds(self) -> int:
@@ -70,14 +72,14 @@ class Site:
         if reason := proxy.missing():
             raise DoesNotStart(reason)
         directory = Path(tempfile.mkdtemp(prefix=f"{proxy.name}-", dir=self.directory))
-        place = Place(free_port(), self.backend_port, directory)
+        place = Place(free_port(), self.backend_port, directory, self.identity)
         child = stack.enter_context(proxy.start(place, core=self.cores.proxy))
         try:
             child.wait_until_listening(place.port)
         except DoesNotStart as error:
             raise DoesNotStart(f"does not start: {error}") from error
         try:
-            probe(self.case, place.port)
+            probe(self.case, place)
         except BadAnswer as error:
             raise BadAnswer(f"failed the probe: {error}") from error
         return Running(child, place, row)
@@ -96,7 +98,8 @@ def run_case(case: Case, proxies: list[Proxy], plan: Plan, cores: Cores, say: Sa
         behind = directory / "backend"
         behind.mkdir()
         child, port = stack.enter_context(backend(case.backend, core=cores.load, directory=behind))
-        site = Site(case, plan, cores, directory, child, port, say)
+        identity = make(directory / "identity") if case.tls else None
+        site = Site(case, plan, cores, directory, child, port, say, identity)
         if case.kind is Kind.MEMORY:
             _one_alone(site, proxies, rows)
             return rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -23,8 +24,8 @@ _AT_ONCE = 16
 class Held:
     """Open connections to one port; a context manager that closes them all."""
 
-    def __init__(self, case: Case, port: int) -> None:
-        self._request, self._body, self._port = case.request(), case.answer, port
+    def __init__(self, case: Case, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._request, self._body, self._port, self._tls = case.request(), case.answer, port, tls
         self._socks: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -51,7 +52,7 @@ class Held:
             raise LoadFailed(f"connection {len(self._socks)} failed: {type(error).__name__}: {error}") from error
 
     def _connect(self) -> socket.socket:
-        sock = connect(self._port)
+        sock = connect(self._port, self._tls)
         self._socks.append(sock)
         return sock
 
