@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-HARNESSES = ("request", "response", "config")
+HARNESSES = ("request", "response", "config", "hello", "proxy_header")
 
 
 def main(arguments: list[str]) -> None:
