@@ -46,6 +46,7 @@ _ELEMENT = rf"[ \t]*+(?:{_WORD}=(?:{_WORD}|{_QUOTED}))?+(?:[ \t]*+;[ \t]*+(?:{_W
 _CHAIN = re.compile(rf"{_ELEMENT}(?:,{_ELEMENT})*+")
 _MEMBER = re.compile(rf'(?:[^,"]++|{_QUOTED})++')
 _PLAIN = re.compile(_WORD)
+_PORT = re.compile(rb":[0-9]*\Z")
 _OBFUSCATED = re.compile(r"(?i:unknown)|_[A-Za-z0-9._\-]+")
 
 
@@ -69,6 +70,34 @@ def _said(member: str, wanted: str) -> str:
     """Give what an element says under this name if it says it once, else ""."""
     named = [value for name, value in _PAIR.findall(member) if name.lower() == wanted]
     return _unquoted(named[0]) if len(named) == 1 else ""
+
+
+def asked_authority(provenance: Provenance, authority: bytes, client_ip: str) -> bytes:
+    """Give host and port that the client asked a trusted proxy for: X-Forwarded-Host, else Forwarded, else its Host.
+
+    A proxy that tells the port apart from the host (X-Forwarded-Port) is understood.
+
+    :param provenance: of a trusted client.
+    :param authority: what that client, the proxy, asks us for.
+    :param client_ip: of `client_address`; in Forwarded its element is the one that counts.
+    """
+    said = _last_said(provenance, b"x-forwarded-host")
+    if not said:
+        for member in _members(_values(provenance, b"forwarded")):
+            if node_address(_said(member, "for")) == client_ip:
+                said = _said(member, "host").encode("latin-1")
+    asked = said or authority
+    port = _last_said(provenance, b"x-forwarded-port")
+    # 80 and 443 are not told apart from a proxy that does not know better.
+    if port.isdigit() and port not in {b"80", b"443"} and not _PORT.search(asked):
+        asked += b":" + port
+    return asked
+
+
+def _last_said(provenance: Provenance, name: bytes) -> bytes:
+    # Where every hop has added its own, the last is that of the hop before us.
+    values = _values(provenance, name)
+    return values[-1].rpartition(b",")[2].strip(b" \t") if values else b""
 
 
 class Forwarding:

@@ -22,8 +22,13 @@ _ADDRESS = "%:/?#[]@!$&'()*+,;=-._~"
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+def raw_path(path: str) -> bytes:
+    """Give a path of the route map as it stands in targets: escaped, a slash at its front and none at its end."""
+    return b"/" + quote(path, safe="%:@!$&'()*+,;=/").strip("/").encode("ascii")
+
+
 def _configured(path: str) -> tuple[bytes, list[Segment]]:
-    raw = b"/" + quote(path, safe="%:@!$&'()*+,;=/").strip("/").encode("ascii")
+    raw = raw_path(path)
     try:
         return raw, [segment for segment in resolve(raw) if segment.name]
     except ProxyError as error:
