@@ -25,7 +25,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bench.cases import BROWSER_HEADERS, SMALL_BODY
+from bench.cases import SMALL_BODY
 from txproxy.config.loading import load
 from txproxy.forwarding.frontend import Frontend
 from txproxy.listeners.http import Connections, HttpFactory
@@ -37,18 +37,13 @@ from txproxy.reactor.deadlines import Deadlines
 from txproxy.service.compose import Composer
 from txproxy.upstream.upstream import Backends
 
+from .messages import LAST_REQUEST, REQUEST, RESPONSE
+
 ROUTE_MAP = """
 listen: http://127.0.0.1:8080
 hosts:
   app.example.com: http://127.0.0.1:8000
 """
-_BLOCK = "".join(f"{name}: {value}\r\n" for name, value in BROWSER_HEADERS)
-REQUEST = f"GET / HTTP/1.1\r\n{_BLOCK}\r\n".encode("ascii")
-LAST_REQUEST = REQUEST.replace(b"Connection: keep-alive", b"Connection: close")
-RESPONSE = (
-    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\n"
-    b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n%b" % (len(SMALL_BODY), SMALL_BODY)
-)
 _GONE = Failure(ConnectionDone())
 
 
