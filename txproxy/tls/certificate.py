@@ -101,7 +101,8 @@ class Certificate:
 def wildcard_of(host: str) -> str:
     """Give the one wildcard that covers a name, exactly one label deep; "" where there can be none."""
     _, dot, parent = host.partition(".")
-    return f"*.{parent}" if dot and ":" not in host else ""
+    # No name has digits alone as its last label (RFC 1123, section 2.1), so that is an address.
+    return f"*.{parent}" if dot and not parent.rpartition(".")[2].isdigit() else ""
 
 
 def make_certificate(

@@ -27,12 +27,12 @@ def load(cert_path: str, key_path: str | None, now: datetime) -> Certificate:
     :param now: aware of its zone.
     :raises CertificateError: they cannot be read, or not be served.
     """
-    data, mode = _read(cert_path, now)
+    data, mode = read(cert_path, now)
     found = pem.contents(data, cert_path)
     if key_path is None or key_path == cert_path:
         key_path, key_found = cert_path, found
     else:
-        data, mode = _read(key_path, now)
+        data, mode = read(key_path, now)
         key_found = pem.contents(data, key_path)
         _check_not_swapped(found, key_found, cert_path, key_path)
     chain = _chain(found, cert_path)
@@ -47,8 +47,11 @@ def load(cert_path: str, key_path: str | None, now: datetime) -> Certificate:
     )
 
 
-def _read(path: str, now: datetime) -> tuple[bytes, int]:
-    """Give a file's bytes and its mode."""
+def read(path: str, now: datetime) -> tuple[bytes, int]:
+    """Give a file's bytes and its mode.
+
+    :raises CertificateError: it cannot be read, or is no file that could hold what is looked for.
+    """
     try:
         # Without O_NONBLOCK, opening a pipe would wait for whoever writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
