@@ -36,6 +36,8 @@ class Asked:
     :ivar client_ip: "" for a unix socket.
     :ivar local_port: the port it comes to, 0 for a unix socket.
     :ivar listener: the listener's address as the route map has it; "" where none speaks the scheme.
+    :ivar server_name: the host that a TLS client names, in normal form; None: it names none, as for an IP address.
+    :ivar local_ip: the address that it comes to, as far as that is known, "" otherwise.
     """
 
     method: str
@@ -46,6 +48,8 @@ class Asked:
     client_ip: str
     local_port: int
     listener: str
+    server_name: str | None = None
+    local_ip: str = ""
 
 
 def asked(
@@ -86,7 +90,22 @@ def asked(
     else:
         ip, local_port = _ip(client_ip), (address.port if address else 0) or port or _PORTS[scheme]
     wire = _wire(method, _target(target), _host(authority, scheme), list(headers))
-    return Asked(method, url, scheme, authority, wire, ip, local_port, "" if address is None else address.address)
+    name, local_ip = _named_host(authority, address)
+    at = "" if address is None else address.address
+    return Asked(method, url, scheme, authority, wire, ip, local_port, at, name, local_ip)
+
+
+def _named_host(authority: str, address: Listen | None) -> tuple[str | None, str]:
+    """Give what TLS knows of the host: its name, or none but the address (RFC 6066, section 3)."""
+    found = _HOST_AND_PORT.fullmatch(authority)
+    try:
+        name = normalize_name("" if found is None else found[1])
+    except ValueError:
+        return None, ""
+    try:
+        return None, str(ip_address(name))
+    except ValueError:
+        return name, "" if address is None else address.host
 
 
 def _wire(method: str, target: str, host: bytes, headers: list[tuple[str, str]]) -> bytes:

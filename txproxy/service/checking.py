@@ -7,8 +7,9 @@ code that serves (`rehearsal`). Nothing that the map names is called, bound or w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from txproxy.config.loading import load
@@ -17,6 +18,7 @@ from txproxy.config.problem import Problem, Severity, Where
 from txproxy.routing import Route, unreachable
 
 from .asking import NotAsked, asked
+from .certificates import NamedCertificates, complaints_of, uncovered, utc_now
 from .compose import compiled
 from .explaining import Explanation, explain
 from .output import Finding, counted, one_line
@@ -32,6 +34,7 @@ class Checked:
     config: Config | None
     findings: tuple[Finding, ...]
     tests_failed: int = 0
+    tests_run: int = 0
 
     @property
     def errors(self) -> int:
@@ -54,22 +57,24 @@ class Checked:
         routes = sum(len(host.routes) for host in self.config.hosts.values())
         parts = [counted(len(self.config.hosts), "host"), counted(routes, "route")]
         if self.config.tests:
-            parts.append(f"{counted(len(self.config.tests), 'test')} passed")
+            parts.append(f"{counted(self.tests_run, 'test')} passed")
         return f"{self.file}: ok: {', '.join(parts)}{also}"
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it as what JSON can hold."""
-        tests = 0 if self.config is None else len(self.config.tests)
         return {
             "file": self.file,
             "ok": self.ok,
             "problems": [finding.as_json() for finding in self.findings],
-            "tests": {"run": tests, "failed": self.tests_failed},
+            "tests": {"run": self.tests_run, "failed": self.tests_failed},
         }
 
 
-def check(file: str, environ: Mapping[str, str]) -> Checked:
-    """Check the route map in a file, completely."""
+def check(file: str, environ: Mapping[str, str], clock: Callable[[], datetime] = utc_now) -> Checked:
+    """Check the route map in a file, completely.
+
+    :param clock: gives the time, by which certificates are good or not; aware of its zone.
+    """
     loaded = load(file, environ)
     findings = [Finding(problem) for problem in loaded.problems]
     config = loaded.config
@@ -77,15 +82,28 @@ def check(file: str, environ: Mapping[str, str]) -> Checked:
     readable = loaded.draft if config is None else config
     sources = Sources()
     failed: list[Finding] = []
+    run = 0
     if readable is not None:
+        named = NamedCertificates(readable, clock())
+        files = _tls_files(readable, named, sources, whole=config is not None)
+        findings += files
         findings += unreachable_routes((compiled(route, None) for route in _routes(readable)), sources)
         findings += _missing_directories(readable, sources)
         findings += _dangling_references(readable, sources)
-    if config is not None:
-        failed += failed_tests(config, Rehearsal(config), sources)
-        findings += failed
+        # Without its files a map cannot be served, so its tests would tell of nothing that can happen.
+        if config is not None and not any(finding.problem.severity == "error" for finding in files):
+            failed += failed_tests(config, Rehearsal(config, named), sources)
+            findings += failed
+            run = len(config.tests)
     findings.sort(key=lambda finding: (finding.problem.file != file, *_place(finding.problem)))
-    return Checked(file, config, tuple(findings), len(failed))
+    return Checked(file, config, tuple(findings), len(failed), run)
+
+
+def _tls_files(config: Config, named: NamedCertificates, sources: Sources, *, whole: bool) -> list[Finding]:
+    found = list(complaints_of(config, named))
+    if whole and not any(complaint.severity == "error" for complaint in found):
+        found += uncovered(config, named)
+    return [sources.finding(complaint.where, complaint.message, complaint.severity) for complaint in found]
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

@@ -20,6 +20,11 @@ from .output import head_lines, one_line
 from .rehearsal import Played, Rehearsal
 
 _PHASES = ("on_request", "on_request_body", "on_response", "on_response_body", "on_finish")
+_CLIENT_AUTH = {
+    "none": "no client certificate is asked for",
+    "request": "a client certificate is asked for (here: none is shown)",
+    "require": "a client certificate is required (here: one is shown)",
+}
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -43,9 +48,11 @@ class Explanation:
     :ivar route: the chosen route, None without one.
     :ivar steps: those that were passed over, in order.
     :ivar status: of the answer that txproxy itself gives; None if a backend or an application answers.
+    :ivar served: the certificates that the client is shown, None without TLS.
+    :ivar is_redirected: it is sent to https before any route is looked for.
     """
 
-    def __init__(self, config: Config, asked: Asked, played: Played) -> None:
+    def __init__(self, config: Config, asked: Asked, played: Played, rehearsal: Rehearsal) -> None:
         self.asked = asked
         self._config = config
         self._played = played
@@ -63,6 +70,14 @@ class Explanation:
         ours = not (self.upstream or self.application)
         self.answer = played.answer if ours else b""
         self.status = int(played.answer[9:12]) if ours and played.answer else None
+        self._now = rehearsal.certificates.now
+        self.served = self._host_tls = None
+        if asked.scheme == "https":
+            self.served = rehearsal.certificates.served(asked.server_name, asked.local_ip)
+            name = asked.server_name
+            pattern = None if name is None else rehearsal.generation.table.pattern(name)
+            self._host_tls = None if pattern is None else config.hosts[pattern].tls
+        self.is_redirected = played.trace is None and played.error is None and self.location is not None
 
     @property
     def target(self) -> str | None:
@@ -95,6 +110,8 @@ class Explanation:
 
     def why(self) -> list[str]:
         """Give the way to the route, a line for each step."""
+        if self.is_redirected:
+            return ["sent to https before a route is looked for (tls.http_redirect)"]
         if self._played.trace is None:
             return [f"refused before a route was looked for: {one_line(self.error.detail if self.error else '')}"]
         lines = [f"host: {self._host()}", *(f"passed over: {step}" for step in self.steps)]
@@ -118,7 +135,7 @@ class Explanation:
         asked = self.asked
         origin = asked.client_ip or "a unix socket"
         to = f", to {asked.listener}" if asked.listener else f", to port {asked.local_port} ({asked.scheme})"
-        lines = [one_line(f"{asked.method} {asked.url}"), f"  from         {origin}{to}"]
+        lines = [one_line(f"{asked.method} {asked.url}"), f"  from         {origin}{to}", *self._tls_as_text()]
         if self._played.trace is not None:
             lines.append(f"  host         {self._host()}")
         lines += [f"  passed over  {step}" for step in self.steps]
@@ -126,9 +143,38 @@ class Explanation:
             lines.append(f"  route        {self.route.name} ({self.route.where})")
         elif self._played.trace is not None:
             lines.append("  route        none matches")
+        if self.is_redirected:
+            lines.append("  redirected   to https, before a route is looked for (tls.http_redirect)")
         if middleware := self.middleware:
             lines.append(f"  middleware   {', '.join(middleware)}")
         return "\n".join([*lines, *self._end_as_text()]) + "\n"
+
+    def _tls_as_text(self) -> list[str]:
+        if self.served is None:
+            return []
+        tls = self._host_tls
+        where = "" if tls is None else f" ({tls.where})"
+        shown = _CLIENT_AUTH["none" if tls is None else tls.client_auth]
+        return [
+            f"  certificate  {one_line(self.served.as_text(self._now))}",
+            f"  tls          version {self._minimum()} at least, {shown}{where}",
+        ]
+
+    def _minimum(self) -> str:
+        """The least version of TLS that the host takes."""
+        top = "1.2" if self._config.tls is None else self._config.tls.minimum
+        return top if self._host_tls is None else self._host_tls.minimum or top
+
+    def _tls_as_json(self) -> dict[str, Any] | None:
+        if self.served is None:
+            return None
+        tls = self._host_tls
+        return {
+            "certificate": self.served.as_json(self._now),
+            "minimum": self._minimum(),
+            "client_auth": "none" if tls is None else tls.client_auth,
+            "where": None if tls is None else str(tls.where),
+        }
 
     def _end_as_text(self) -> list[str]:
         if self.upstream:
@@ -174,6 +220,8 @@ class Explanation:
                 "listener": asked.listener,
                 "port": asked.local_port,
             },
+            "tls": self._tls_as_json(),
+            "redirected_to_https": self.is_redirected,
             "host": self.pattern and {"pattern": self.pattern, "where": str(self._config.hosts[self.pattern].where)},
             "passed_over": [
                 {
@@ -209,7 +257,7 @@ def explain(config: Config, rehearsal: Rehearsal, asked: Asked) -> Explanation:
 
     :param rehearsal: of this very config.
     """
-    return Explanation(config, asked, rehearsal.play(asked))
+    return Explanation(config, asked, rehearsal.play(asked), rehearsal)
 
 
 def _head(message: bytes) -> str:

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from txproxy.config.model import Config, FilesLeaf, ResourceLeaf, RouteConfig, WsgiLeaf
+from txproxy.config.model import CLIENT_CERT_FIELDS, Config, FilesLeaf, ResourceLeaf, RouteConfig, WsgiLeaf
 from txproxy.forwarding.exchange import Client, Exchange
 from txproxy.forwarding.frontend import Frontend, Generation, RouteValue
 from txproxy.model.errors import DESTINATION_NOT_FOUND, ProxyError
@@ -26,9 +26,11 @@ from txproxy.reactor.deadlines import Deadlines
 from txproxy.routing import Route, Trace
 from txproxy.routing import host as routing_host
 from txproxy.routing import path as routing_path
+from txproxy.tls.policies import HostPolicy
 from txproxy.upstream.upstream import Backends
 
 from .asking import CLIENT_PORT, Asked
+from .certificates import NamedCertificates, utc_now
 from .compose import Composer
 
 _APPLICATIONS = (FilesLeaf, WsgiLeaf, ResourceLeaf)
@@ -65,13 +67,17 @@ class Rehearsal:
     Applications (`files`, `wsgi`, `resource`) are neither imported nor called, so that a question about a
     route has no effect on the world: behind the bridge stands a placeholder that notes what it gets.
 
+    :param certificates: those of this very config; None: they are loaded.
     :raises ComposeError, ValueError: it could not be served either.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, certificates: NamedCertificates | None = None) -> None:
         reactor = _StageReactor()
         deadlines = Deadlines(reactor)
-        composer = _StageComposer(config, reactor, deadlines, Backends(reactor, deadlines))
+        self.certificates = NamedCertificates(config, utc_now()) if certificates is None else certificates
+        composer = _StageComposer(
+            config, reactor, deadlines, Backends(reactor, deadlines), covers=self.certificates.covers
+        )
         self._reactor = reactor
         self._trust = composer.trust
         self._settings = ServerSettings(
@@ -85,6 +91,8 @@ class Rehearsal:
         trusted = self._trust.is_trusted(asked.client_ip)
         port = CLIENT_PORT if asked.client_ip else 0
         client = Client(asked.client_ip, port, asked.local_port, asked.scheme, asked.listener, trusted)
+        if asked.scheme == "https":
+            client.tls = _Facts(self.generation.policies.of(asked.server_name), asked.server_name)
         connection = ServerConnection(
             self._settings, frontend.request_received, frontend.malformed, lambda _: None, client
         )
@@ -137,6 +145,23 @@ class _WatchedFrontend(Frontend):
 
     def tell(self, exchange: Exchange, error: ProxyError) -> None:
         self.error = self.error or error
+
+
+class _Facts:
+    """What is known of a TLS connection (see `tls.facts`).
+
+    A client that must show a certificate has shown one, of which nothing is known but that.
+    """
+
+    def __init__(self, policy: HostPolicy, server_name: str | None) -> None:
+        self.policy = policy
+        self.server_name = server_name
+        self.served: Any = None
+
+    def client_certificate(self) -> dict[str, str]:
+        if self.policy.client_auth != "require":
+            return {}
+        return {name: f"({name} of the client's certificate)" for name in CLIENT_CERT_FIELDS}
 
 
 class _Wire:
