@@ -86,8 +86,8 @@ class CertificateEntry(Written):
     )
     directory: Annotated[str | None, Scalar(file_path, None, "the path of a directory", rooted=True)] = Field(
         default=None,
-        description="In place of `cert`: every `*.pem` in this directory, each a certificate, its chain and its key; "
-        "watched alike.",
+        description="In place of `cert`: every `NAME.pem` in this directory is a certificate with its chain; its key "
+        "is in `NAME.key`, in `NAME-key.pem` or in the same file. Certbot's directories work as they are. Watched alike.",
     )
 
 

@@ -24,7 +24,7 @@ from .model import (
 from .problem import Report, Where, listed, nearest, quoted
 from .routes import HostEntry, RouteEntry
 from .settings import HeaderEdits
-from .tls import CertificateEntry, TlsEntry, UpstreamTlsEntry
+from .tls import CertificateEntry, HostTlsEntry, TlsEntry, UpstreamTlsEntry
 
 _CLIENT_CERT = re.compile(r"\{(client[_-]?cert\w*)(?:\.([^{}]*))?\}", re.IGNORECASE)
 
@@ -132,8 +132,22 @@ def host_tls_of(entry: HostEntry, written: RouteMap, report: Report) -> HostTls 
         )
     if not any(is_https(one) for one in written.listen):
         report.warning(tls.where, "tls: no listener speaks it; add one such as https://0.0.0.0:443")
+    else:
+        _warn_of_bypass(tls, written, report)
     auth = tls.client_auth or ("none" if tls.client_ca is None else "require")
     return HostTls(client_ca=tls.client_ca, client_auth=auth, minimum=tls.minimum, where=tls.where)
+
+
+def _warn_of_bypass(tls: HostTlsEntry, written: RouteMap, report: Report) -> None:
+    """Warn where a host that asks for certificates is served without, too."""
+    plain = next((one for one in written.listen if one.text("address") and not is_https(one)), None)
+    redirects = written.tls is not None and written.tls.http_redirect
+    if plain is not None and "client_ca" in tls.keys and tls.client_auth != "request" and not redirects:
+        report.warning(
+            tls.key_where("client_ca"),
+            f"client_ca: {plain.text('address')} serves this host without asking for a certificate; send its clients "
+            "to https with `tls.http_redirect`",
+        )
 
 
 def upstream_tls_of(entry: UpstreamEntry, backends: Sequence[BackendConfig], report: Report) -> UpstreamTls | None:

@@ -17,6 +17,7 @@ from txproxy.config.model import CertificateDirectory, CertificateFiles, Config
 from txproxy.config.problem import Severity, Where
 from txproxy.tls import certificate_files, pem
 from txproxy.tls.certificate import Certificate, CertificateError, NotForServers, wildcard_of
+from txproxy.tls.sources import pairs_in
 from txproxy.tls.store import CertificateStore
 
 # Days before the end from which on it is told daily in service, too.
@@ -134,25 +135,22 @@ class NamedCertificates:
 
     def _of_directory(self, entry: CertificateDirectory) -> Iterator[Certificate]:
         try:
-            names = sorted(name for name in os.listdir(entry.directory) if name.endswith(".pem"))
-        except OSError as error:
-            reason = f"{entry.directory} cannot be read: {_reason(error)}"
-            self.complaints.append(Complaint(entry.where, f"certificates: {reason}"))
+            pairs = pairs_in(entry)
+        except CertificateError as error:
+            self.complaints.append(Complaint(entry.where, f"certificates: {error}"))
             return
-        loaded = False
-        for name in names:
+        others = 0
+        for pair in pairs:
             try:
-                found = certificate_files.load(os.path.join(entry.directory, name), None, self.now)
+                found = certificate_files.load(pair.cert, pair.key, self.now)
             except NotForServers:
-                continue
+                others += 1
             except CertificateError as error:
                 self.complaints.append(Complaint(entry.where, f"certificates: {error}"))
-                loaded = True  # there is one, and what is wrong with it is told
             else:
-                loaded = True
                 yield self._seen(found, entry.where)
-        if not loaded:
-            message = f"certificates: {entry.directory} holds no certificate with its key in a file *.pem"
+        if others == len(pairs):
+            message = f"certificates: {entry.directory} holds no certificate with its key in files *.pem"
             self.complaints.append(Complaint(entry.where, message, "warning"))
 
     def _seen(self, found: Certificate, where: Where) -> Certificate:

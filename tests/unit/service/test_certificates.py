@@ -30,6 +30,8 @@ def test_good_files(config: Reader, tmp_path: Path) -> None:
     write(tmp_path / "app.key", key)
     write(tmp_path / "both.pem", cert, key)
     write(tmp_path / "certs" / "one.pem", cert, key)
+    write(tmp_path / "certs" / "two.pem", cert)
+    write(tmp_path / "certs" / "two.key", key)
     write(tmp_path / "certs" / "key.pem", key)  # the key of something else is nothing to serve
     read = config(
         f"{LISTEN}tls: {{certificates: [{{cert: app.pem, key: app.key}}, {{cert: both.pem}}, {{directory: certs}}]}}\n"
@@ -47,7 +49,7 @@ def test_good_files(config: Reader, tmp_path: Path) -> None:
         ("certificates: [{cert: app.pem, key: other.key}]", "does not belong to its certificate"),
         ("certificates: [{cert: empty.pem}]", "is empty"),
         ("certificates: [{cert: old.pem}]", "has expired"),
-        ("certificates: [{directory: none}]", "none cannot be read: no such file or directory"),
+        ("certificates: [{directory: none}]", "none does not exist: correct the path"),
         ("certificates: [{directory: bad}]", "bad/half.pem ends in the middle of a block"),
     ],
 )
@@ -81,7 +83,7 @@ def test_an_empty_directory(config: Reader, tmp_path: Path) -> None:
     (tmp_path / "certs").mkdir()
     ((_, severity, message),) = told(config(f"{LISTEN}tls: {{certificates: {{directory: certs}}}}\n"))
     assert severity == "warning"
-    assert message.endswith("certs holds no certificate with its key in a file *.pem")
+    assert message.endswith("certs holds no certificate with its key in files *.pem")
 
 
 OTHERS = """\
