@@ -106,7 +106,7 @@ class Visit:
         except SSL.ZeroReturnError:
             return self._ended("close_notify")
         except SSL.Error as error:
-            return self._ended(f"{type(error).__name__} {error}")
+            return self._ended(_reason(error))
         except OSError as error:
             return self._ended(str(error))
 
@@ -131,7 +131,8 @@ class Visit:
 
     def _ended(self, how: str) -> bool:
         if not self.took:
-            raise BadAnswer(f"ended before the end of the answer: {how}")
+            what = "the handshake failed" if self._step == self._shake_hands else "ended before the end of the answer"
+            raise BadAnswer(f"{what}: {how}")
         return True
 
     def session(self) -> SSL.Session | None:
@@ -142,6 +143,12 @@ class Visit:
         # Else OpenSSL takes the end for a broken one, and makes the session unfit for resumption.
         self._tls.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
         self._sock.close()
+
+
+def _reason(error: SSL.Error) -> str:
+    # OpenSSL's errors are a list of library, function and reason; those of a socket a number and a text.
+    found = error.args[0] if error.args else ""
+    return "; ".join(reason for _, _, reason in found) if isinstance(found, list) else str(error)
 
 
 def visit(client: Client, session: SSL.Session | None = None) -> SSL.Session | None:
