@@ -87,7 +87,7 @@ class CertificateEntry(Written):
     directory: Annotated[str | None, Scalar(file_path, None, "the path of a directory", rooted=True)] = Field(
         default=None,
         description="In place of `cert`: every `NAME.pem` in this directory is a certificate with its chain; its key "
-        "is in `NAME.key`, in `NAME-key.pem` or in the same file. Certbot's directories work as they are. Watched alike.",
+        "is in `NAME.key`, `NAME-key.pem` or the same file. Watched alike. Certbot's directories work as they are.",
     )
 
 

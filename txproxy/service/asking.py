@@ -38,6 +38,7 @@ class Asked:
     :ivar listener: the listener's address as the route map has it; "" where none speaks the scheme.
     :ivar server_name: the host that a TLS client names, in normal form; None: it names none, as for an IP address.
     :ivar local_ip: the address that it comes to, as far as that is known, "" otherwise.
+    :ivar is_plain: it comes without TLS to a listener that speaks TLS, which redirects it if `is_redirected`.
     """
 
     method: str
@@ -50,6 +51,8 @@ class Asked:
     listener: str
     server_name: str | None = None
     local_ip: str = ""
+    is_plain: bool = False
+    is_redirected: bool = False
 
 
 def asked(
@@ -77,10 +80,8 @@ def asked(
     authority, target = found[2], found[3]
     if scheme not in _PORTS or not authority:
         raise NotAsked(f"{url!r} is not an http or https URL such as http://app.example.com/path")
-    if named is not None and named.tls is not (scheme == "https"):
-        raise NotAsked(
-            f"{named.address} {'speaks TLS' if named.tls else 'does not speak TLS'}, and {url!r} does not fit"
-        )
+    if named is not None and scheme == "https" and not named.tls:
+        raise NotAsked(f"{named.address} does not speak TLS, and {url!r} does not fit")
     port = _port(authority)
     address = named or _fitting(config, scheme, port)
     if address is not None and address.kind == "unix":
@@ -91,8 +92,21 @@ def asked(
         ip, local_port = _ip(client_ip), (address.port if address else 0) or port or _PORTS[scheme]
     wire = _wire(method, _target(target), _host(authority, scheme), list(headers))
     name, local_ip = _named_host(authority, address)
-    at = "" if address is None else address.address
-    return Asked(method, url, scheme, authority, wire, ip, local_port, at, name, local_ip)
+    is_plain = address is not None and address.tls and scheme == "http"
+    return Asked(
+        method,
+        url,
+        scheme,
+        authority,
+        wire,
+        ip,
+        local_port,
+        listener="" if address is None else address.address,
+        server_name=name,
+        local_ip=local_ip,
+        is_plain=is_plain,
+        is_redirected=is_plain and address is not None and address.redirect_plain_http,
+    )
 
 
 def _named_host(authority: str, address: Listen | None) -> tuple[str | None, str]:
@@ -165,4 +179,6 @@ def _fitting(config: Config, scheme: str, port: int) -> Listen | None:
     speaking = [listen for listen in config.listen if listen.tls is (scheme == "https")]
     tcp = [listen for listen in speaking if listen.kind == "tcp"]
     fitting = [listen for listen in tcp if listen.port == (port or _PORTS[scheme])]
-    return next(iter((*fitting, *tcp, *speaking)), None)
+    # A port that the URL names is the one that is meant, even if TLS is spoken there.
+    by_slip = [listen for listen in config.listen if scheme == "http" and port and listen.tls and listen.port == port]
+    return next(iter((*fitting, *by_slip, *tcp, *speaking)), None)

@@ -111,12 +111,15 @@ class Explanation:
     def why(self) -> list[str]:
         """Give the way to the route, a line for each step."""
         if self.is_redirected:
-            return ["sent to https before a route is looked for (tls.http_redirect)"]
+            return [f"sent to https before a route is looked for ({self._redirected_by()})"]
         if self._played.trace is None:
             return [f"refused before a route was looked for: {one_line(self.error.detail if self.error else '')}"]
         lines = [f"host: {self._host()}", *(f"passed over: {step}" for step in self.steps)]
         lines.append("no route matches" if self.route is None else f"chosen: {self.route.name} ({self.route.where})")
         return lines
+
+    def _redirected_by(self) -> str:
+        return "redirect_plain_http" if self.asked.is_plain else "tls.http_redirect"
 
     def _host(self) -> str:
         if self.pattern is None:
@@ -144,7 +147,7 @@ class Explanation:
         elif self._played.trace is not None:
             lines.append("  route        none matches")
         if self.is_redirected:
-            lines.append("  redirected   to https, before a route is looked for (tls.http_redirect)")
+            lines.append(f"  redirected   to https, before a route is looked for ({self._redirected_by()})")
         if middleware := self.middleware:
             lines.append(f"  middleware   {', '.join(middleware)}")
         return "\n".join([*lines, *self._end_as_text()]) + "\n"

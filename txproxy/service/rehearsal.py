@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -19,6 +20,7 @@ from txproxy.config.model import CLIENT_CERT_FIELDS, Config, FilesLeaf, Resource
 from txproxy.forwarding.exchange import Client, Exchange
 from txproxy.forwarding.frontend import Frontend, Generation, RouteValue
 from txproxy.model.errors import DESTINATION_NOT_FOUND, ProxyError
+from txproxy.model.head import RequestHead
 from txproxy.observability.counters import Counters
 from txproxy.observability.request_id import RequestIds
 from txproxy.protocols.http1.server import ServerConnection, ServerSettings
@@ -93,9 +95,8 @@ class Rehearsal:
         client = Client(asked.client_ip, port, asked.local_port, asked.scheme, asked.listener, trusted)
         if asked.scheme == "https":
             client.tls = _Facts(self.generation.policies.of(asked.server_name), asked.server_name)
-        connection = ServerConnection(
-            self._settings, frontend.request_received, frontend.malformed, lambda _: None, client
-        )
+        received = partial(_plain_received, frontend, asked) if asked.is_plain else frontend.request_received
+        connection = ServerConnection(self._settings, received, frontend.malformed, lambda _: None, client)
         downstream = _Wire()
         connection.makeConnection(downstream)
         connection.dataReceived(asked.wire)
@@ -125,6 +126,12 @@ class Rehearsal:
         trace = self.generation.table.trace(head.method, host, path, head.target, frontend.block, exchange.client_ip)
         assert trace.chosen is exchange.route, "the route table explains something else than it does"
         return trace
+
+
+def _plain_received(frontend: Frontend, asked: Asked, stream: Any, head: RequestHead, _end: bool) -> None:
+    """Do as a listener that speaks TLS does with a request that comes without."""
+    stream.closing = True
+    frontend.plain_received(stream, head, redirects=asked.is_redirected)
 
 
 class _WatchedFrontend(Frontend):

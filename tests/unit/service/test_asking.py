@@ -89,7 +89,7 @@ hosts: {app.example.com: "http://127.0.0.1:8000"}
         ("https://a/", None, ("https", "127.0.0.1", 443, "https://[::1]")),
         ("https://a:8443/", None, ("https", "127.0.0.1", 8443, "https://127.0.0.1:8443")),
         ("https://a:9/", None, ("https", "127.0.0.1", 8443, "https://127.0.0.1:8443")),
-        ("http://a:8443/", None, ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080")),
+        ("http://a:9/", None, ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080")),
         ("a/", None, ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080")),
         ("a/", "127.0.0.1:8443", ("https", "127.0.0.1", 8443, "https://127.0.0.1:8443")),
         ("a/", "https+unix:/run/tls.sock", ("https", "", 0, "https+unix:/run/tls.sock")),
@@ -109,17 +109,25 @@ def test_no_listener_speaks_plain_http(config: Reader) -> None:
     assert (request.local_port, request.listener) == (80, "")
 
 
+def test_tls_needs_a_listener_that_speaks_it(config: Reader) -> None:
+    """Nothing is told of a request over https that the named listener could not take."""
+    with pytest.raises(NotAsked, match="does not speak TLS"):
+        asked(config(SECURE), "GET", "https://a/", listener="http://127.0.0.1:8080")
+
+
 @pytest.mark.parametrize(
-    ("url", "listener", "words"),
+    ("url", "listener", "redirected"),
     [
-        ("https://a/", "http://127.0.0.1:8080", "http://127.0.0.1:8080 does not speak TLS"),
-        ("http://a/", "https://127.0.0.1:8443", "https://127.0.0.1:8443 speaks TLS"),
+        ("http://a:8443/", None, False),
+        ("http://a/", "https://127.0.0.1:8443", False),
+        ("http://a:8444/", None, True),
     ],
 )
-def test_url_and_listener_must_fit(config: Reader, url: str, listener: str, words: str) -> None:
-    """Nothing is told of a request that the named listener could not take."""
-    with pytest.raises(NotAsked, match=words):
-        asked(config(SECURE), "GET", url, listener=listener)
+def test_plain_http_on_a_port_for_tls(config: Reader, url: str, listener: str | None, redirected: bool) -> None:
+    """A port or listener that is named is the one that is meant; TLS there makes the request a slip."""
+    also = "  - {address: https://127.0.0.1:8444, redirect_plain_http: true}\n"
+    request = asked(config(SECURE.replace("tls:", f"{also}tls:", 1)), "GET", url, listener=listener)
+    assert (request.scheme, request.is_plain, request.is_redirected) == ("http", True, redirected)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,17 @@ def test_plain_requests_are_sent_to_https(config: Reader, files: Path) -> None:
     assert found.as_json()["redirected_to_https"] is True
 
 
+def test_plain_http_on_a_port_for_tls(config: Reader, files: Path) -> None:
+    """It is sent to https on the same port where the listener says so, and told what is wrong elsewhere."""
+    found = explained(config(MAP), "http://app.example.com:8443/x?y")
+    assert (found.status, found.location) == (400, None)
+    assert found.why() == ["refused before a route was looked for: plain HTTP on a port that speaks TLS"]
+    redirecting = MAP.replace("https://127.0.0.1:8443]", "{address: https://127.0.0.1:8443, redirect_plain_http: on}]")
+    found = explained(config(redirecting), "http://app.example.com:8443/x?y")
+    assert (found.status, found.location) == (308, "https://app.example.com:8443/x?y")
+    assert found.why() == ["sent to https before a route is looked for (redirect_plain_http)"]
+
+
 def test_hosts_without_a_certificate_stay_plain(config: Reader, files: Path) -> None:
     """Nobody is sent to https where there is no certificate to meet them with."""
     found = explained(config(MAP), "http://plain.example.com/")
