@@ -16,7 +16,15 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from txproxy.config.model import CLIENT_CERT_FIELDS, Config, FilesLeaf, ResourceLeaf, RouteConfig, WsgiLeaf
+from txproxy.config.model import (
+    CLIENT_CERT_FIELDS,
+    Config,
+    FilesLeaf,
+    ResourceLeaf,
+    RouteConfig,
+    UpstreamConfig,
+    WsgiLeaf,
+)
 from txproxy.forwarding.exchange import Client, Exchange
 from txproxy.forwarding.frontend import Frontend, Generation, RouteValue
 from txproxy.model.errors import DESTINATION_NOT_FOUND, ProxyError
@@ -29,7 +37,7 @@ from txproxy.routing import Route, Trace
 from txproxy.routing import host as routing_host
 from txproxy.routing import path as routing_path
 from txproxy.tls.policies import HostPolicy
-from txproxy.upstream.upstream import Backends
+from txproxy.upstream.upstream import Backends, Upstream
 
 from .asking import CLIENT_PORT, Asked
 from .certificates import NamedCertificates, utc_now
@@ -238,7 +246,11 @@ class _StageReactor(Clock):
 
 
 class _StageComposer(Composer):
-    """Composes as for serving, with a placeholder for each application."""
+    """Composes as for serving, with a placeholder for each application, and no TLS to backends: no wire speaks it."""
+
+    def _upstream(self, config: UpstreamConfig) -> Upstream:
+        backends = tuple(backend.model_copy(update={"tls": False}) for backend in config.backends)
+        return super()._upstream(config.model_copy(update={"backends": backends, "tls": None}))
 
     def _leaf(self, config: RouteConfig) -> IResource:
         return _Placeholder() if isinstance(config.leaf, _APPLICATIONS) else super()._leaf(config)

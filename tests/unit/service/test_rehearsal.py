@@ -44,6 +44,20 @@ def test_a_backend_gets_the_head_byte_for_byte(config: Reader) -> None:
     )
 
 
+def test_backends_with_tls_get_the_same(config: Reader) -> None:
+    """What goes to a backend through TLS is kept as it is before it is encrypted; no file for it is read."""
+    text = (
+        "upstreams: {app: {backends: [https://10.0.0.5, https+unix:/run/app.sock], tls: {ca: none.pem}}}\n"
+        "hosts: {app.example.com: {proxy: app, host_header: backend}}\n"
+    )
+    map_ = config(text)
+    rehearsal = Rehearsal(map_)
+    first, second = (rehearsal.play(asked(map_, "GET", "http://app.example.com/a")) for _ in range(2))
+    assert (first.backend, second.backend) == ("https://10.0.0.5", "https+unix:/run/app.sock")
+    assert first.sent.startswith(b"GET /a HTTP/1.1\r\nHost: 10.0.0.5\r\n")
+    assert second.sent.startswith(b"GET /a HTTP/1.1\r\nHost: localhost\r\n")
+
+
 def test_backends_of_every_kind_are_reached_in_turn(config: Reader) -> None:
     """An address, a name (which is not looked up) and a unix socket all get the request, one after the other."""
     map_ = config(MAP)
