@@ -28,9 +28,10 @@ class Client:
     :ivar scheme: "http" or "https".
     :ivar listener: the listener's address as the route map has it.
     :ivar origin: what a leaf has told a backend of this client, for its next request: whatever the leaf likes.
+    :ivar tls: what is known of its TLS connection (`tls.facts.TlsFacts`), None: it has none.
     """
 
-    __slots__ = ("ip", "listener", "local_port", "origin", "port", "scheme", "trusted")
+    __slots__ = ("ip", "listener", "local_port", "origin", "port", "scheme", "tls", "trusted")
 
     def __init__(self, ip: str, port: int, local_port: int, scheme: str, listener: str, trusted: bool) -> None:
         self.ip = ip
@@ -40,6 +41,7 @@ class Client:
         self.listener = listener
         self.trusted = trusted
         self.origin: Any = None
+        self.tls: Any = None
 
     def __repr__(self) -> str:
         return f"{self.ip or 'unix'}:{self.port}"

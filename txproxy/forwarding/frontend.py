@@ -15,12 +15,21 @@ from twisted.logger import Logger, LogLevel
 from twisted.web.resource import IResource
 
 from txproxy.middleware.pipeline import EMPTY, Pipeline
-from txproxy.model.errors import DESTINATION_NOT_FOUND, HTTP_REQUEST_ERROR, PROXY_INTERNAL_ERROR, ProxyError
+from txproxy.model.errors import (
+    DESTINATION_NOT_FOUND,
+    HTTP_REQUEST_ERROR,
+    MISDIRECTED_REQUEST,
+    PROXY_INTERNAL_ERROR,
+    ProxyError,
+)
 from txproxy.model.head import RequestHead
 from txproxy.observability.counters import Counters
 from txproxy.observability.request_id import RequestIds
 from txproxy.policy.forwarded import Forwarding
+from txproxy.policy.https_redirect import HttpsRedirect, https_url
+from txproxy.routing.host import normalize as normalize_host
 from txproxy.routing.table import RouteTable
+from txproxy.tls.policies import HostPolicies, HostPolicy
 
 from .exchange import Exchange
 
@@ -42,15 +51,31 @@ class RouteValue:
 
 
 class Generation:
-    """One route map, ready to serve."""
+    """One route map, ready to serve.
 
-    __slots__ = ("config", "origin", "table")
+    :ivar origin: reads what trusted proxies say of clients.
+    :ivar pipeline: of exchanges that have no route, or none yet.
+    :ivar policies: what each host asks of TLS. :ivar https_redirect: of plain requests, None: there are none.
+    """
 
-    def __init__(self, config: Any, table: RouteTable[RouteValue], origin: Forwarding) -> None:
+    __slots__ = ("config", "https_redirect", "origin", "pipeline", "policies", "table")
+
+    def __init__(
+        self,
+        config: Any,
+        table: RouteTable[RouteValue],
+        origin: Forwarding,
+        *,
+        pipeline: Pipeline = EMPTY,
+        policies: HostPolicies | None = None,
+        https_redirect: HttpsRedirect | None = None,
+    ) -> None:
         self.config = config
         self.table = table
-        #: reads what trusted proxies say of clients
         self.origin = origin
+        self.pipeline = pipeline
+        self.policies = policies or HostPolicies(HostPolicy(), {}, table.pattern)
+        self.https_redirect = https_redirect
 
 
 class Frontend:
@@ -99,8 +124,16 @@ class Frontend:
         head = exchange.head
         try:
             generation = self.generation
+            exchange.pipeline = generation.pipeline
             if head.provenance and exchange.client.trusted:
                 self._believe(exchange, generation)
+            if exchange.client.tls is not None:
+                self._check_policy(exchange, generation)
+            elif generation.https_redirect is not None and exchange.scheme == "http":
+                location = generation.https_redirect.location(_host(head), head.target)
+                if location is not None:
+                    redirect(exchange, location)
+                    return
             if head.method == b"TRACE":
                 # It would show a script what the browser and trusted proxies added.
                 raise ProxyError(HTTP_REQUEST_ERROR, "TRACE is not allowed", status=405)
@@ -118,12 +151,45 @@ class Frontend:
             self.log.failure("{exchange!r} failed", exchange=exchange)
             exchange.fail(ProxyError(PROXY_INTERNAL_ERROR, "an exception, logged above"))
 
+    def plain_received(self, stream: Any, head: RequestHead, *, redirects: bool) -> None:
+        """A request has come without TLS to a port where TLS is spoken: send it to https, or say what is wrong."""
+        self.counters.exchange_started()
+        exchange = Exchange(self, stream, head, stream.client, self._make_id())
+        stream.receiver = exchange
+        try:
+            host = _host(head)
+            if redirects and host and head.target.startswith(b"/"):
+                redirect(exchange, https_url(host, stream.client.local_port, head.target))
+                return
+        except ProxyError as error:
+            exchange.fail(error)
+            return
+        hint = "This port speaks TLS: write https:// instead of http://."
+        exchange.fail(ProxyError(HTTP_REQUEST_ERROR, "plain HTTP on a port that speaks TLS", hint=hint))
+
     def malformed(self, stream: Any, error: ProxyError) -> None:
         """Bytes came that make no request: say so, as an exchange without a route."""
         self.counters.exchange_started()
         exchange = Exchange(self, stream, _UNREADABLE, stream.client, self._make_id())
         stream.receiver = exchange
         exchange.fail(error)
+
+    @staticmethod
+    def _check_policy(exchange: Exchange, generation: Generation) -> None:
+        """Hold a request to the TLS policy of its own host (RFC 9110, section 7.4).
+
+        The connection was let in for the host that it named: another one may ask for client certificates.
+        """
+        facts, authority = exchange.client.tls, exchange.head.authority
+        served = facts.served
+        if served is not None and served[0] == authority and served[1] is generation:
+            return
+        if generation.policies.of(_host(exchange.head) or None) != facts.policy:
+            raise ProxyError(
+                MISDIRECTED_REQUEST,
+                f"the connection is for {facts.server_name or 'no host'}, whose TLS policy is not this host's",
+            )
+        facts.served = (authority, generation)
 
     def _believe(self, exchange: Exchange, generation: Generation) -> None:
         provenance = exchange.head.provenance
@@ -155,3 +221,17 @@ class Frontend:
             client=exchange.client_ip or "-",
             request_id=exchange.request_id,
         )
+
+
+def _host(head: RequestHead) -> str:
+    """Give the host that a request asks for, in normal form; "": none (HTTP/1.0).
+
+    :raises ProxyError: http_request_error (400): it is malformed.
+    """
+    return normalize_host(head.authority) if head.authority else ""
+
+
+def redirect(exchange: Exchange, location: bytes) -> None:
+    """Send a client elsewhere for good, with its method."""
+    block = b"\r\nLocation: %b\r\nContent-Type: text/plain; charset=utf-8" % location
+    exchange.respond(308, b"Permanent Redirect", block, b"This page is at %b\n" % location)

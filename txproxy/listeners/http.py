@@ -1,78 +1,26 @@
-"""HTTP listeners: a bound socket whose connections speak HTTP/1.
+"""HTTP listeners: who connects, and what is made of the connection.
 
-Rule: the limit of connections holds over all listeners; one too many is closed at once, before a byte is read.
+Rule: a listener makes connections and knows nothing of requests. A PROXY header is required of those who are
+named to send one and is an error from all others; nothing of a connection is believed before it.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
 from txproxy.forwarding.exchange import Client
 from txproxy.forwarding.frontend import Frontend
-from txproxy.model.errors import ProxyError
+from txproxy.policy.trust import Trust
 from txproxy.protocols.http1.server import ServerConnection, ServerSettings
-from txproxy.reactor.tcp import listen_tcp
+from txproxy.protocols.proxy_protocol.codec import ProxyHeader
 
-
-class Connections:
-    """All downstream connections of the process, of every listener."""
-
-    log = Logger()
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.open: set[ServerConnection] = set()
-        self._refusing = False
-        self._emptied: Callable[[], None] | None = None
-
-    def admit(self) -> bool:
-        """Whether there is room for one more; the first refusal is logged, not each."""
-        if len(self.open) < self.limit:
-            self._refusing = False
-            return True
-        if not self._refusing:
-            self._refusing = True
-            self.log.warn(
-                "connection_limit_reached: limits.connections ({limit}) are open; new ones are closed",
-                limit=self.limit,
-            )
-        return False
-
-    def gone(self, connection: ServerConnection) -> None:
-        """A connection has ended."""
-        self.open.discard(connection)
-        self._tell_if_empty()
-
-    def drain(self, emptied: Callable[[], None]) -> None:
-        """End what is idle, let the rest finish, and tell once when nothing is left."""
-        self._emptied = emptied
-        for connection in tuple(self.open):
-            connection.close_when_idle()
-        self._tell_if_empty()
-
-    def cut(self, error: ProxyError) -> None:
-        """End what is left: requests without an answer get `error` as theirs, which may take a moment to leave."""
-        for connection in tuple(self.open):
-            connection.cut(error)
-
-    def abort(self) -> None:
-        """Reset what is left, now. After `cut`: exchanges are not told."""
-        for connection in tuple(self.open):
-            connection.abort()
-
-    def _tell_if_empty(self) -> None:
-        if not self.open and self._emptied is not None:
-            emptied, self._emptied = self._emptied, None
-            emptied()
+from .connections import Connections
+from .proxied import ProxyHeaderReceiver
 
 
 class HttpFactory(ServerFactory):
@@ -81,26 +29,35 @@ class HttpFactory(ServerFactory):
     :param frontend: takes the requests.
     :param settings: shared by all connections.
     :param connections: of all listeners.
-    :param listener: its address as the route map has it.
+    :param address: a `config.model.Listen`.
     """
 
     noisy = False
+    scheme = "http"
+    log = Logger()
 
     def __init__(
         self,
         frontend: Frontend,
         settings: ServerSettings,
         connections: Connections,
-        listener: str,
+        address: Any,
         is_trusted: Callable[[str], bool],
     ) -> None:
         self._frontend = frontend
         self._settings = settings
         self._connections = connections
-        self._listener = listener
+        self._listener = address.address
         self.is_trusted = is_trusted
         #: the number of the port that clients come to, 0 for a unix socket
         self.local_port = 0
+        proxied = address.proxy_protocol
+        self._sends_header: Callable[[str], bool] | None = None
+        if proxied is not None:
+            # As with trusted_proxies: whoever may open a unix socket is on this machine.
+            networks = proxied.sources
+            self._sends_header = Trust(networks, unix=any(network.is_loopback for network in networks)).is_trusted
+            self._header_timeout = proxied.timeout
         # Made once, not for each connection.
         self._received, self._malformed, self._ended = frontend.request_received, frontend.malformed, self._lost
 
@@ -109,58 +66,43 @@ class HttpFactory(ServerFactory):
         if not self._connections.admit():
             return None
         host = getattr(addr, "host", None) or ""
-        port = getattr(addr, "port", 0)
-        client = Client(host, port, self.local_port, "http", self._listener, self.is_trusted(host))
-        connection = ServerConnection(self._settings, self._received, self._malformed, self._ended, client)
-        self._connections.open.add(connection)
+        if self._sends_header is not None and self._sends_header(host):
+            made = self._behind_header(host)
+        else:
+            made = self.connection(host, getattr(addr, "port", 0), self.local_port)
+        self._connections.open.add(made)
         self._frontend.counters.connection_opened()
-        return connection
+        return made
 
-    def _lost(self, connection: ServerConnection) -> None:
+    def connection(self, ip: str, port: int, local_port: int, local_ip: str = "") -> Any:
+        """Make what runs a connection.
+
+        :param ip: of the client, "" on a unix socket. :param port: the client's.
+        :param local_port: that the client came to. :param local_ip: likewise, "": ask the transport.
+        """
+        client = Client(ip, port, local_port, "http", self._listener, self.is_trusted(ip))
+        return ServerConnection(self._settings, self._received, self._malformed, self._ended, client)
+
+    def _behind_header(self, host: str) -> ProxyHeaderReceiver:
+        def accept(header: ProxyHeader, transport: Any) -> Any:
+            if header.local or not header.source:
+                peer = transport.getPeer()
+                made = self.connection(host, getattr(peer, "port", 0), self.local_port)
+            else:
+                made = self.connection(header.source, header.source_port, header.destination_port, header.destination)
+            self._connections.replace(receiver, made)
+            return made
+
+        def refused(reason: str) -> None:
+            self.log.info(
+                "no PROXY header from {host} at {listener}: {reason}", host=host, listener=self._listener, reason=reason
+            )
+
+        receiver = ProxyHeaderReceiver(
+            self._settings.deadlines, self._header_timeout, accept=accept, refused=refused, ended=self._lost
+        )
+        return receiver
+
+    def _lost(self, connection: Any) -> None:
         self._frontend.counters.connection_closed()
         self._connections.gone(connection)
-
-
-# What waits for accept while the process is busy; nginx asks for 511, the kernel caps it (somaxconn).
-BACKLOG = 1024
-
-
-def listen(reactor: Any, address: Any, factory: HttpFactory) -> Any:
-    """Bind one address of the route map.
-
-    :returns: the IListeningPort.
-    :raises twisted.internet.error.CannotListenError: it is taken, or not ours to bind.
-    """
-    if address.kind == "tcp":
-        port = listen_tcp(reactor, address.port, factory, BACKLOG, address.host)
-        factory.local_port = port.getHost().port
-    else:
-        _remove_stale_socket(address.path)
-        mode = 0o666 if address.mode is None else address.mode
-        port = reactor.listenUNIX(address.path, factory, backlog=BACKLOG, mode=mode, wantPID=False)
-    return port
-
-
-def _remove_stale_socket(path: str) -> None:
-    """Remove a socket that a killed process left behind; one that is served stays, and binding fails."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-
-
-def bound_addresses(ports: list[Any]) -> Iterator[str]:
-    """Name what these IListeningPorts listen on, as a route map does."""
-    for port in ports:
-        at = port.getHost()
-        if isinstance(at, UNIXAddress):
-            yield f"http+unix:{os.fsdecode(at.name or '')}"
-        else:
-            yield f"http://[{at.host}]:{at.port}" if ":" in at.host else f"http://{at.host}:{at.port}"

@@ -80,6 +80,9 @@ PROXY_INTERNAL_ERROR = Cause("proxy_internal_error", 500, "This proxy failed to 
 PROXY_INTERNAL_RESPONSE = Cause("proxy_internal_response", 200, "This proxy made the answer itself.")
 
 # Ours, where RFC 9209 has none.
+MISDIRECTED_REQUEST = Cause(
+    "misdirected_request", 421, "This site asks for another connection than the one that this request came on."
+)
 REQUEST_HEADER_TIMEOUT = Cause("request_header_timeout", 408, "The request's header did not arrive in time.")
 REQUEST_BODY_TIMEOUT = Cause("request_body_timeout", 408, "The request's body stopped arriving.")
 REQUEST_BODY_TOO_LARGE = Cause("request_body_too_large", 413, "The request's body is larger than this page accepts.")

@@ -9,6 +9,7 @@ errors stay Twisted's: the bytes wait in its own buffer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import main, tcp
@@ -80,6 +81,10 @@ class _Batching:
             self.turn.add(self)
         self._maybePauseProducer()  # type: ignore[attr-defined]
 
+    def sender(self) -> Callable[[bytes], None]:
+        """Give what writes and sends at once; see `transport.sender_of`."""
+        return self.write_now
+
     def write_now(self, data: bytes) -> None:
         """Write, and send it with what was written before in this turn."""
         pulled = self.producer is not None and not self.streamingProducer
@@ -89,8 +94,7 @@ class _Batching:
         self._tempDataBuffer.append(data)
         self._tempDataLen += len(data)
         self.flush()
-        if self.dataBuffer:
-            self._maybePauseProducer()  # type: ignore[attr-defined]
+        self._maybePauseProducer()  # type: ignore[attr-defined]
 
     def end_turn(self) -> None:
         """Called at the end of a turn in which something was written."""

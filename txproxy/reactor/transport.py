@@ -33,6 +33,18 @@ def send_now(transport: Any) -> None:
         send()
 
 
+def sender_of(transport: Any) -> Callable[[bytes], object]:
+    """Give what writes to a transport and sends it at once, for whoever alone writes to it.
+
+    It is not to be called once the transport has told that it is lost.
+    """
+    sender: Any = getattr(transport, "sender", None)
+    if sender is not None:
+        return sender()  # type: ignore[no-any-return]
+    write: Any = transport.write
+    return write  # type: ignore[no-any-return]
+
+
 def unsent_bytes(transport: Any) -> int:
     """Give how many bytes wait in the transport's own buffer (0 where it does not tell)."""
     size = getattr(transport, "unsent_bytes", None)

@@ -26,9 +26,10 @@ from txproxy.config.model import (
 from txproxy.forwarding.frontend import Generation, RouteValue
 from txproxy.forwarding.leaves import Leaf, Redirect, Respond
 from txproxy.forwarding.proxy import ReverseProxyResource
-from txproxy.middleware.header_edits import BlockEdit, RequestHeaders, ResponseHeaders
 from txproxy.middleware.pipeline import EMPTY, Middleware, Pipeline
+from txproxy.middleware.strict_transport import StrictTransport
 from txproxy.policy.forwarded import FORWARDED, X_FORWARDED, Forwarding
+from txproxy.policy.https_redirect import HttpsRedirect
 from txproxy.policy.rewrite import RedirectTemplate
 from txproxy.policy.trust import Trust
 from txproxy.reactor.deadlines import Deadlines
@@ -37,16 +38,13 @@ from txproxy.routing.table import Route, RouteTable
 from txproxy.upstream.pool import KeepAlive
 from txproxy.upstream.upstream import Backends, Upstream, UpstreamTimeouts
 
+from .compose_error import ComposeError
+from .compose_middleware import route_middleware
+from .compose_policies import host_policies
+
+__all__ = ["ComposeError", "Composer", "compiled", "imported"]
+
 ValueT = TypeVar("ValueT")
-
-
-class ComposeError(Exception):
-    """Something that the route map names cannot be had; `where` is where it is named."""
-
-    def __init__(self, where: object, message: str) -> None:
-        super().__init__(f"{where}: {message}")
-        self.where = where
-        self.message = message
 
 
 class Composer:
@@ -56,10 +54,19 @@ class Composer:
     :param reactor: Twisted's.
     :param deadlines: the wheel.
     :param backends: the live state of all backends, of earlier generations too.
+    :param covers: whether there is a certificate for a host; None: there are no certificates.
     """
 
-    def __init__(self, config: Config, reactor: Any, deadlines: Deadlines, backends: Backends) -> None:
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        deadlines: Deadlines,
+        backends: Backends,
+        covers: Callable[[str], bool] | None = None,
+    ) -> None:
         self._config = config
+        self._covers = covers
         self._reactor = reactor
         self._deadlines = deadlines
         self._backends = backends
@@ -68,6 +75,11 @@ class Composer:
         self.trust = Trust(networks, unix=any(network.is_loopback for network in networks))
         self._forwarding: dict[frozenset[str], Forwarding] = {}
         self._upstreams: dict[str, Upstream] = {}
+        # What is done to the answers of every route, and to those that have none.
+        self._for_all: list[Middleware] = []
+        if config.tls is not None and config.tls.hsts is not None:
+            hsts = config.tls.hsts
+            self._for_all.append(StrictTransport(hsts.max_age, include_subdomains=hsts.include_subdomains))
 
     def generation(self) -> Generation:
         """Make all of it.
@@ -78,7 +90,21 @@ class Composer:
         routes = [self._route(route) for host in self._config.hosts.values() for route in host.routes]
         table = RouteTable(routes, self._config.hosts)
         self._backends.keep_only(backend for upstream in self._upstreams.values() for backend in upstream.backends)
-        return Generation(self._config, table, Forwarding((X_FORWARDED, FORWARDED), self.trust))
+        return Generation(
+            self._config,
+            table,
+            Forwarding((X_FORWARDED, FORWARDED), self.trust),
+            pipeline=Pipeline(self._for_all) if self._for_all else EMPTY,
+            policies=host_policies(self._config, table.pattern),
+            https_redirect=self._https_redirect(),
+        )
+
+    def _https_redirect(self) -> HttpsRedirect | None:
+        tls = self._config.tls
+        if tls is None or not tls.http_redirect or self._covers is None:
+            return None
+        ports = [each.port for each in self._config.listen if each.tls and each.kind == "tcp"]
+        return HttpsRedirect(443 if 443 in ports or not ports else ports[0], self._covers)
 
     def _upstream(self, config: UpstreamConfig) -> Upstream:
         keepalive = KeepAlive(config.keepalive.max_idle, config.keepalive.idle_timeout)
@@ -89,7 +115,11 @@ class Composer:
     def _route(self, config: RouteConfig) -> Route[RouteValue]:
         leaf = self._leaf(config)
         handle = leaf.handle if isinstance(leaf, Leaf | ReverseProxyResource) else self._bridge(leaf, config).handle
-        return compiled(config, RouteValue(leaf, handle, _pipeline(config)))
+        return compiled(config, RouteValue(leaf, handle, self._pipeline(config)))
+
+    def _pipeline(self, config: RouteConfig) -> Pipeline:
+        middleware = [*self._for_all, *route_middleware(config)]
+        return Pipeline(middleware) if middleware else EMPTY
 
     def _leaf(self, config: RouteConfig) -> IResource:
         made: Callable[[Any, RouteConfig], IResource] = self._KINDS[type(config.leaf)]
@@ -197,15 +227,6 @@ def compiled(config: RouteConfig, value: ValueT) -> Route[ValueT]:
         where=config.where,
         matcher_where=config.matcher_where,
     )
-
-
-def _pipeline(config: RouteConfig) -> Pipeline:
-    middleware: list[Middleware] = []
-    if request := BlockEdit(config.request_headers.set, config.request_headers.add, config.request_headers.remove):
-        middleware.append(RequestHeaders(request))
-    if response := BlockEdit(config.response_headers.set, config.response_headers.add, config.response_headers.remove):
-        middleware.append(ResponseHeaders(response))
-    return Pipeline(middleware) if middleware else EMPTY
 
 
 def imported(name: str, where: object) -> Any:

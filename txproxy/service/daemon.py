@@ -18,7 +18,9 @@ from twisted.logger import Logger
 
 from txproxy.config.model import Config
 from txproxy.forwarding.frontend import Frontend
-from txproxy.listeners.http import Connections, HttpFactory, bound_addresses, listen
+from txproxy.listeners.binding import bound_addresses, listen
+from txproxy.listeners.connections import Connections
+from txproxy.listeners.http import HttpFactory
 from txproxy.model.errors import SHUTTING_DOWN, ProxyError
 from txproxy.observability.access_log import AccessLog
 from txproxy.observability.counters import Counters
@@ -29,6 +31,7 @@ from txproxy.reactor.memory import keep_freed_memory, leave_out_what_is_loaded
 from txproxy.upstream.upstream import Backends
 
 from .compose import Composer
+from .securing import Securing
 
 # Seconds for the answers that a cut makes to leave: for the network, not for a client that does not read.
 _LAST_WORDS = 0.5
@@ -52,7 +55,9 @@ class ProxyService(Service):
         self.deadlines = Deadlines(reactor)
         self.backends = Backends(reactor, self.deadlines)
         self.counters = Counters()
-        composer = Composer(config, reactor, self.deadlines, self.backends)
+        self._securing = Securing(config, reactor) if any(each.tls for each in config.listen) else None
+        covers = None if self._securing is None else self._securing.store.covers
+        composer = Composer(config, reactor, self.deadlines, self.backends, covers)
         self._is_trusted = composer.trust.is_trusted
         self._access_log = _access_log(config, reactor)
         generation = composer.generation()
@@ -89,6 +94,8 @@ class ProxyService(Service):
             keep_freed_memory()
             leave_out_what_is_loaded()
         self.deadlines.start()
+        if self._securing is not None:
+            self._securing.start()
         self._flush()
         if self._own_signals:
             self._take_signals()
@@ -128,7 +135,11 @@ class ProxyService(Service):
         if self._ports:
             return
         for address in self._config.listen:
-            factory = HttpFactory(self.frontend, self._settings, self.connections, address.address, self._is_trusted)
+            details = (self.frontend, self._settings, self.connections, address, self._is_trusted)
+            if self._securing is None or not address.tls:
+                factory = HttpFactory(*details)
+            else:
+                factory = self._securing.factory(details)
             self._ports.append(listen(self._reactor, address, factory))
 
     def _raise_descriptor_limit(self) -> None:
@@ -160,6 +171,8 @@ class ProxyService(Service):
 
     def _end(self, result: None) -> Deferred[None]:
         self.backends.close()
+        if self._securing is not None:
+            self._securing.stop()
         self.deadlines.stop()
         if self._flushing is not None:
             self._flushing.cancel()

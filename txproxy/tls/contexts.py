@@ -8,19 +8,18 @@ policy or the time for new ticket keys (`ROTATION`) makes new ones, and connecti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from OpenSSL import SSL, crypto
 
 from .certificate import Certificate
 from .hello import ClientHello
 from .openssl import release_idle_buffers, use_modern_groups
+from .policies import TLS13, HostPolicy
 from .server import Refused
 
-TLS12, TLS13 = 0x0303, 0x0304
 # Alerts (RFC 8446, section 6.2; RFC 7301; RFC 6066).
 NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, INTERNAL_ERROR = 120, 112, 80
 
@@ -41,20 +40,6 @@ _ECDSA = {"secp256r1": 0x0403, "secp384r1": 0x0503, "secp521r1": 0x0603}
 _ED25519 = 0x0807
 # Suites of TLS 1.2 with ECDSA that are in `_CIPHERS`.
 _ECDSA_SUITES = frozenset((0xC02B, 0xC02C, 0xCCA9))
-
-
-@dataclass(frozen=True, slots=True)
-class HostPolicy:
-    """What a host asks of TLS; two hosts with equal policies share sessions and connections.
-
-    :ivar minimum: the least version. :ivar client_auth: whether clients show a certificate.
-    :ivar client_ca: what signs those of clients, as PEM. :ivar name: for logs; does not count.
-    """
-
-    minimum: int = TLS12
-    client_auth: Literal["none", "request", "require"] = "none"
-    client_ca: bytes = b""
-    name: str = field(default="", compare=False)
 
 
 class _NoProtocol(Exception):
@@ -117,7 +102,7 @@ class ServerContexts:
         for protocol in self._protocols:
             if protocol in offered:
                 return protocol
-        raise _NoProtocol(offered)
+        raise _NoProtocol(f"the client speaks only {b', '.join(offered[:8]).decode('latin-1')}")
 
 
 def best(certificates: Sequence[Certificate], hello: ClientHello) -> Certificate:
@@ -130,8 +115,8 @@ def _checks(certificate: Certificate, hello: ClientHello) -> bool:
         return True
     if certificate.kind == "ed25519":
         return _ED25519 in hello.signature_algorithms
-    curve = certificate.key.curve.name
-    if _ECDSA.get(curve) not in hello.signature_algorithms:
+    assert isinstance(certificate.key, EllipticCurvePrivateKey)
+    if _ECDSA.get(certificate.key.curve.name) not in hello.signature_algorithms:
         return False
     return TLS13 in hello.versions or not _ECDSA_SUITES.isdisjoint(hello.cipher_suites)
 
@@ -172,15 +157,3 @@ def _ask_for_certificate(context: SSL.Context, policy: HostPolicy) -> None:
     if policy.client_auth == "require":
         mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
     context.set_verify(mode)
-
-
-def client_certificate(connection: SSL.Connection) -> x509.Certificate | None:
-    """Give the certificate that a client has shown, and that has been verified; None: it has shown none."""
-    shown = connection.get_peer_certificate(as_cryptography=True)
-    assert shown is None or isinstance(shown, x509.Certificate)
-    return shown
-
-
-def pem_of(certificate: x509.Certificate) -> bytes:
-    """Give a certificate as PEM."""
-    return certificate.public_bytes(Encoding.PEM)

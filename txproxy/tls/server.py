@@ -21,6 +21,7 @@ from .openssl import Scratch
 from .transport import TlsTransport
 
 # RFC 8446, section 6: a fatal alert in a record of its own; what comes before a ServerHello is of version 3.3.
+_HANDSHAKE = b"\x16"
 _FATAL_ALERT = b"\x15\x03\x03\x00\x02\x02%c"
 
 
@@ -66,7 +67,7 @@ class TlsServer(TlsTransport):
     """
 
     answering = False
-    __slots__ = ("_doorkeeper", "_heard", "_timeout", "_wheel", "deadline", "deadline_slot", "hello", "peer")
+    __slots__ = ("_doorkeeper", "_heard", "_timeout", "_wheel", "deadline", "deadline_slot", "hello", "peer", "spoken")
 
     def __init__(
         self, scratch: Scratch, doorkeeper: Doorkeeper, deadlines: Deadlines, timeout: float, peer: Any
@@ -81,12 +82,15 @@ class TlsServer(TlsTransport):
         self.deadline_slot = 0
         self.peer = peer
         self.hello: ClientHello | None = None
+        #: what came looks like TLS: somebody meant to talk to us
+        self.spoken = False
 
     def _begin(self) -> None:
         self._wheel.arm(self, self._timeout)
 
     def _hello_received(self, data: bytes) -> None:
         self._heard = heard = self._heard + data if self._heard else data
+        self.spoken = heard[:1] == _HANDSHAKE
         try:
             hello = client_hello(heard)
             if hello is None:
@@ -143,8 +147,7 @@ class TlsServer(TlsTransport):
 
     def deadline_passed(self) -> None:
         """The handshake has taken too long."""
-        self._over(Failure(ConnectionLost("the handshake took longer than timeouts.handshake")))
-        self.transport.abortConnection()
+        self._abort(Failure(ConnectionLost("the handshake took longer than timeouts.handshake")))
 
     def abort(self) -> None:
         """End it now."""

@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from txproxy.reactor.transport import receive_with
+from txproxy.reactor.transport import receive_with, sender_of
 
 from .openssl import (
     CLOSE_NOTIFY,
@@ -73,7 +73,7 @@ class TlsTransport(Writing):
     def makeConnection(self, transport: Any) -> None:
         """Take the transport; the handshake begins."""
         self.transport = transport
-        self._send = getattr(transport, "write_now", transport.write)
+        self._send = sender_of(transport)
         self._turn = getattr(transport, "turn", None)
         self.connected = True
         receive_with(self, self.dataReceived)
@@ -124,11 +124,28 @@ class TlsTransport(Writing):
             self.inner.handshakeCompleted()
 
     def _received(self, data: bytes) -> None:
+        """Take what has arrived, and give the protocol what can be decrypted of it."""
         bio_write(self._into, data, len(data))
-        self._deliver()
+        if self._paused or self._delivering or self._read_over:
+            self._left = True
+            return
+        scratch, ssl = self._scratch, self._ssl
+        size = ssl_read(ssl, scratch.buffer, RECORD_BYTES)
+        if size > 0:
+            got = ssl_read(ssl, scratch.buffer + size, RECORD_BYTES)
+            if got < 0 and ssl_get_error(ssl, got) == WANTS_READ:
+                # Nearly always: one record, and no more. `_deliver` without its frame and loops.
+                self._delivering = True
+                try:
+                    self._receiver(scratch.view[:size])
+                finally:
+                    self._delivering = False
+                return
+            size += max(got, 0)
+        self._deliver(max(size, 0))
 
-    def _deliver(self) -> None:
-        """Give the protocol what can be decrypted, until it wants no more."""
+    def _deliver(self, size: int = 0) -> None:
+        """Give the protocol what can be decrypted, until it wants no more; `size` octets are in the scratch already."""
         if self._paused or self._delivering or self._read_over:
             self._left = True
             return
@@ -139,7 +156,6 @@ class TlsTransport(Writing):
         why: Exception | None = None
         try:
             while end == _NOTHING:
-                size = 0
                 while size <= _ROOM:
                     got = ssl_read(ssl, buffer + size, RECORD_BYTES)
                     if got <= 0:
@@ -150,7 +166,8 @@ class TlsTransport(Writing):
                     size += got
                 if size:
                     self._receiver(scratch.view[:size])
-                    if self._paused and why is None:
+                    size = 0
+                    if why is None and not self._wanted():
                         self._left = end != WANTS_READ
                         return
         finally:
@@ -185,15 +202,14 @@ class TlsTransport(Writing):
                 self.transport.loseConnection()
         elif self.connected:
             when = "during the handshake" if self.shaking else "without close_notify"
-            self._over(Failure(ConnectionLost(f"the connection was closed {when}")))
-            self.transport.abortConnection()
+            self._abort(Failure(ConnectionLost(f"the connection was closed {when}")))
 
     def writeConnectionLost(self) -> None:
         """Our half is closed, by us: nothing to do."""
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport below is gone."""
-        self.connected = False
+        self.connected = self._writable = False
         self._read_over = self._write_over = True
         self._pending.clear()
         self._pending_size = 0
@@ -266,15 +282,16 @@ class TlsTransport(Writing):
             return
         self.disconnecting = True
         if self.shaking and not self._pending:
-            self._over(None)
-            self.transport.abortConnection()
+            self._abort(None)
         elif self._producer is None:
+            self._writable = False
             self.end_turn()
 
     def loseWriteConnection(self) -> None:
         """End our half behind what was written (RFC 8446, section 6.1)."""
         if self.connected and not self._write_ending:
             self._write_ending = True
+            self._writable = False
             self.end_turn()
 
     def _finish(self) -> None:
@@ -292,12 +309,12 @@ class TlsTransport(Writing):
             self.transport.loseConnection()
         elif hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseWriteConnection()
+            self._send = self._nobody  # not even an alert comes behind that
 
     def abortConnection(self) -> None:
         """End now; what was not sent is dropped."""
         if self.connected:
-            self._over(Failure(ConnectionAborted()))
-            self.transport.abortConnection()
+            self._abort(Failure(ConnectionAborted()))
 
     def failVerification(self, reason: Failure) -> None:
         """Let the handshake fail for this reason; called within it by those who check the peer's certificate."""
@@ -309,7 +326,13 @@ class TlsTransport(Writing):
         self._flush_records()
         self.transport.loseConnection()
 
+    def _abort(self, reason: Failure | None) -> None:
+        self._over(reason)
+        self._send = self._nobody
+        self.transport.abortConnection()
+
     def _over(self, reason: Failure | None) -> None:
+        self._writable = False
         self.disconnecting = self._read_over = self._write_over = True
         if self._reason is None:
             self._reason = reason

@@ -58,6 +58,7 @@ class Writing:
         "_send",
         "_ssl",
         "_turn",
+        "_writable",
         "_write_ending",
         "_write_over",
         "connected",
@@ -93,6 +94,8 @@ class Writing:
         #: something has arrived that nobody was there to read, and the end of the transport below behind it
         self._left = self._end = False
         self._read_over = self._write_ending = self._write_over = False
+        #: what is written is still wanted
+        self._writable = True
         self._producer: Any = None
         self._reason: Failure | None = None
 
@@ -109,7 +112,7 @@ class Writing:
         """
         if not isinstance(data, bytes):
             raise TypeError("Data must be bytes")
-        if self._write_over or self._write_ending or not data or (self.disconnecting and self._producer is None):
+        if not self._writable or not data:
             return
         self._pending.append(data)
         self._pending_size = size = self._pending_size + len(data)
@@ -134,8 +137,21 @@ class Writing:
         self._dirty = False
         if self.shaking:
             return
-        if self._pending:
-            self._encrypt()
+        pending = self._pending
+        if pending:
+            size = self._pending_size
+            if size <= RECORD_BYTES:
+                # `_encrypt` without its frame.
+                data = pending[0] if len(pending) == 1 else b"".join(pending)
+                pending.clear()
+                self._pending_size = 0
+                scratch = self._scratch
+                if ssl_write(self._ssl, data, size) == size:
+                    self._send(scratch.view[: bio_read(self._from, scratch.buffer, SCRATCH_BYTES)])
+                else:
+                    self._fail(Failure(problem(self.tls, -1)))
+            else:
+                self._encrypt()
         if self._write_ending or self.disconnecting:
             self._finish()
 
@@ -146,20 +162,10 @@ class Writing:
         self.transport.turn_failed(error)
 
     def _encrypt(self) -> None:
-        pending = self._pending
-        data = pending[0] if len(pending) == 1 else b"".join(pending)
-        pending.clear()
+        data = b"".join(self._pending)
+        self._pending.clear()
         self._pending_size = 0
-        size = len(data)
-        if size > RECORD_BYTES:
-            self._encrypt_long(data)
-            return
-        scratch = self._scratch
-        written = ssl_write(self._ssl, data, size)
-        if written == size:
-            self._send(scratch.view[: bio_read(self._from, scratch.buffer, SCRATCH_BYTES)])
-        else:
-            self._fail(Failure(problem(self.tls, written)))
+        self._encrypt_long(data)
 
     def _encrypt_long(self, data: bytes) -> None:
         """Encrypt in full records, and send some of them at a time."""
@@ -230,6 +236,7 @@ class Writing:
         if not self.shaking:
             self.transport.unregisterProducer()
         if self.disconnecting:
+            self._writable = False
             self.end_turn()
 
     def stopConsuming(self) -> None:

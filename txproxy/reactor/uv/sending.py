@@ -6,7 +6,7 @@ was asked for meanwhile: more of a producer's bytes, the end of our half, or the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import interfaces
@@ -79,12 +79,10 @@ class Sending(Life):
             pending.clear()
             self._pending_size = 0
 
-    def write_now(self, data: bytes) -> None:
-        """Write, and send it with what was written before in this turn."""
-        if not self._write_ended and self.connected:
-            self._pending.append(data)
-            self._pending_size += len(data)
-            self.end_turn()
+    def sender(self) -> Callable[[bytes], None]:
+        """Give what sends at once: uvloop's own; for whoever alone writes here, until it is lost."""
+        send: Callable[[bytes], None] = self._uv.write
+        return send
 
     def end_turn(self) -> None:
         """Called once at the end of a turn in which something was written, or the end was asked for."""

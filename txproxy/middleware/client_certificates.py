@@ -1,0 +1,45 @@
+"""`{client_cert.NAME}` in a route's `request_headers`: what a client's certificate says, for the backend.
+
+Rule: a field that is made of a certificate comes from a certificate that was verified, or is not there at
+all: what a client sends under its name is dropped, whether it has shown one or not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from txproxy.model import fields
+from txproxy.model.head import RequestHead
+
+from .pipeline import Middleware
+
+PLACEHOLDER = re.compile(r"\{client_cert\.([a-z_]+)\}")
+
+
+def names_certificate(value: str) -> bool:
+    """Tell whether a value of `request_headers` is made of a certificate."""
+    return PLACEHOLDER.search(value) is not None
+
+
+class CertificateHeaders(Middleware):
+    """Sets such fields.
+
+    :param values: (name, value with placeholders), in the order of the map.
+    """
+
+    def __init__(self, values: Iterable[tuple[str, str]]) -> None:
+        self._values = tuple(values)
+        self._remove = fields.remover([name.encode("ascii") for name, _ in self._values])
+
+    def on_request(self, exchange: Any, head: RequestHead) -> None:
+        """Drop the client's, and set ours if there is a certificate."""
+        head.block = self._remove.sub(b"", head.block)
+        facts = exchange.client.tls
+        shown: Mapping[str, str] = {} if facts is None else facts.client_certificate()
+        if shown:
+            head.block += fields.from_items(
+                (name.encode("ascii"), PLACEHOLDER.sub(lambda found: shown[found[1]], value).encode("utf-8"))
+                for name, value in self._values
+            )
