@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"txproxy {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_check, _add_explain, _add_routes, _add_run, _add_schema, _add_demo):
+    for add in (_add_check, _add_explain, _add_routes, _add_run, _add_ca, _add_schema, _add_demo):
         add(commands)
     return parser
 
@@ -239,6 +239,45 @@ def _run(arguments: argparse.Namespace) -> int:
         run(load_or_complain(arguments.config, os.environ, _tell), reactor_name=arguments.reactor)
     except CannotRun as error:
         return _fail(str(error), PROBLEMS, prefix="")
+    return OK
+
+
+# ca
+
+
+def _add_ca(commands: Any) -> None:
+    parser = _add(
+        commands,
+        "ca",
+        _ca,
+        "print the root of the development CA, and how to trust it",
+        "Print the root certificate of the CA that issues for the names of `tls.internal`, as PEM, and on\n"
+        "standard error how programs are told to trust it. It is made if it does not exist: in the map's\n"
+        "`state`, else in $STATE_DIRECTORY or the user's state directory. Run it as the daemon's user.",
+        "txproxy ca -c routes.yaml > root.pem",
+    )
+    parser.add_argument("-c", "--config", metavar="FILE", help="the route map, whose `state` counts")
+    parser.add_argument("--path", action="store_true", help="print nothing but the path of the root's file")
+
+
+def _ca(arguments: argparse.Namespace) -> int:
+    state = None
+    if arguments.config is not None:
+        config = _loaded(arguments.config)
+        if config is None:
+            return PROBLEMS
+        state = config.state
+    from .development_ca import CaError, how_to_trust, root
+
+    try:
+        path, pem = root(state, os.environ)
+    except CaError as error:
+        return _fail(str(error), PROBLEMS)
+    if arguments.path:
+        print(path)
+    else:
+        print(pem, end="")
+        _tell(how_to_trust(path))
     return OK
 
 

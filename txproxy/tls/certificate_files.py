@@ -55,13 +55,16 @@ def read(path: str, now: datetime) -> tuple[bytes, int]:
     try:
         # Without O_NONBLOCK, opening a pipe would wait for whoever writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if stat.S_ISDIR(status.st_mode):
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(mode):
                 raise CertificateError(f"{path} is a directory: name a file in it, or write `directory: {path}`")
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(mode):
                 raise CertificateError(f"{path} is not a file with contents: name one")
-            data = file.read(MAX_FILE + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(MAX_FILE + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         # Not all of these change the file: a directory above may be opened, a disk may come back.
         raise CertificateError(_unreadable(path, error), again=now) from error
@@ -69,7 +72,7 @@ def read(path: str, now: datetime) -> tuple[bytes, int]:
         raise CertificateError(
             f"{path} is larger than {MAX_FILE // 1024} KiB, which no certificate is: name another file"
         )
-    return data, status.st_mode
+    return data, mode
 
 
 def _unreadable(path: str, error: OSError) -> str:
