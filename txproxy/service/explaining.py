@@ -71,6 +71,8 @@ class Explanation:
         self.answer = played.answer if ours else b""
         self.status = int(played.answer[9:12]) if ours and played.answer else None
         self._now = rehearsal.certificates.now
+        # A client may be refused for want of a certificate that is named and cannot be used.
+        self._unusable = [one.message for one in rehearsal.certificates.complaints if one.severity == "error"]
         self.served = self._host_tls = None
         if asked.scheme == "https":
             self.served = rehearsal.certificates.served(asked.server_name, asked.local_ip)
@@ -160,6 +162,7 @@ class Explanation:
         shown = _CLIENT_AUTH["none" if tls is None else tls.client_auth]
         return [
             f"  certificate  {one_line(self.served.as_text(self._now))}",
+            *(f"  unusable     {one_line(message)}" for message in self._unusable),
             f"  tls          version {self._minimum()} at least, {shown}{where}",
         ]
 
@@ -174,6 +177,7 @@ class Explanation:
         tls = self._host_tls
         return {
             "certificate": self.served.as_json(self._now),
+            "unusable": self._unusable,
             "minimum": self._minimum(),
             "client_auth": "none" if tls is None else tls.client_auth,
             "where": None if tls is None else str(tls.where),

@@ -110,6 +110,14 @@ def test_who_gets_no_certificate(config: Reader, files: Path) -> None:
     ]
 
 
+def test_certificates_that_cannot_be_used(config: Reader, files: Path) -> None:
+    """A client that is refused for want of a certificate that the map names: the reason is told."""
+    (files / "app.pem").unlink()
+    told = lines(explained(config(MAP), "https://app.example.com/"), "certificate", "unusable")
+    assert told[0] == "certificate  none is for this host: the client is refused (unrecognized_name)"
+    assert told[1].startswith("unusable     certificates: app.pem does not exist")
+
+
 def test_a_connection_for_another_host(config: Reader, files: Path) -> None:
     """The terms of the host that is asked for hold, whatever host the connection was made for."""
     found = explained(config(MAP), "https://app.example.com/", host="secure.example.com")
@@ -162,6 +170,7 @@ def test_as_json(config: Reader, files: Path) -> None:
             "days_left": 57,
             "default": False,
         },
+        "unusable": [],
         "minimum": "1.3",
         "client_auth": "require",
         "where": "routes.yaml:6",
