@@ -136,10 +136,10 @@ class ProxyService(Service):
             return
         for address in self._config.listen:
             details = (self.frontend, self._settings, self.connections, address, self._is_trusted)
-            if self._securing is None or not address.tls:
-                factory = HttpFactory(*details)
+            if self._securing is not None and address.tls:
+                factory: HttpFactory = self._securing.factory(address, *details)
             else:
-                factory = self._securing.factory(details)
+                factory = HttpFactory(*details)
             self._ports.append(listen(self._reactor, address, factory))
 
     def _raise_descriptor_limit(self) -> None:
