@@ -19,6 +19,7 @@ from txproxy.reactor.transport import receive_with
 from .hello import ClientHello, HelloError, client_hello
 from .openssl import Scratch
 from .transport import TlsTransport
+from .words import in_words
 
 # RFC 8446, section 6: a fatal alert in a record of its own; what comes before a ServerHello is of version 3.3.
 _HANDSHAKE = b"\x16"
@@ -135,7 +136,7 @@ class TlsServer(TlsTransport):
         self._wheel.forget(self)
         doorkeeper, self._doorkeeper = self._doorkeeper, None
         if doorkeeper is not None:
-            doorkeeper.turned_away(self, reason.getErrorMessage())
+            doorkeeper.turned_away(self, in_words(reason.value))
         if inner is not None:
             inner.connectionLost(reason)
 
