@@ -58,7 +58,7 @@ def by_twistd_daemon(routes: Path, folder: Path) -> list[str | Path]:
 
 
 class Daemon:
-    """One run of the product on a free port, for the route map `routes` (text without `listen`)."""
+    """One run of the product on a free port, for the route map `routes` (text without `listen`); `tls`: on two."""
 
     def __init__(
         self,
@@ -69,13 +69,17 @@ class Daemon:
         argv: Argv = by_run,
         env: Mapping[str, str] | None = None,
         unix: Path | None = None,
+        tls: bool = False,
     ) -> None:
         self._folder = folder
         self._unix = unix
+        self._tls = tls
         self._env = environment(mark, env)
         self.path = folder / "routes.yaml"
-        for port in free_ports():
+        ports = free_ports()
+        for port in ports:
             self.port = port
+            self.tls_port = next(ports)
             self.path.write_text(self._map(routes))
             self.child = Child(argv(self.path, folder), folder, self._env, f"daemon-{port}")
             if self._came_up():
@@ -83,7 +87,8 @@ class Daemon:
 
     def _map(self, routes: str) -> str:
         unix = f"  - http+unix:{self._unix}\n" if self._unix else ""
-        return f"listen:\n  - http://{HOST}:{self.port}\n{unix}{routes}"
+        tls = f"  - https://{HOST}:{self.tls_port}\n" if self._tls else ""
+        return f"listen:\n  - http://{HOST}:{self.port}\n{tls}{unix}{routes}"
 
     def _came_up(self) -> bool:
         try:
