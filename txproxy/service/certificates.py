@@ -86,6 +86,7 @@ class NamedCertificates:
 
     :param now: aware of its zone.
     :ivar complaints: what is wrong with their files, in the order in which the map names them.
+    :ivar client_ca: what is wrong with the `client_ca` of hosts, by their pattern.
     """
 
     def __init__(self, config: Config, now: datetime) -> None:
@@ -99,6 +100,11 @@ class NamedCertificates:
         for entry in () if tls is None else tls.certificates:
             found += self._of_directory(entry) if isinstance(entry, CertificateDirectory) else self._of_files(entry)
         self._store.swap(found, now)
+        self.client_ca: dict[str, Complaint] = {}
+        for pattern, host in config.hosts.items():
+            if host.tls is not None and host.tls.client_ca is not None:
+                for wrong in _checked("client_ca", host.tls.client_ca, host.tls.where, _authorities):
+                    self.client_ca[pattern] = wrong
 
     def covers(self, host: str) -> bool:
         """Tell whether there is a certificate for a host, from files or issued."""
@@ -166,9 +172,7 @@ class NamedCertificates:
 def complaints_of(config: Config, named: NamedCertificates) -> Iterator[Complaint]:
     """Find what is wrong with the files that a map names for TLS."""
     yield from named.complaints
-    for host in config.hosts.values():
-        if host.tls is not None and host.tls.client_ca is not None:
-            yield from _checked("client_ca", host.tls.client_ca, host.tls.where, _authorities)
+    yield from named.client_ca.values()
     for upstream in config.upstreams.values():
         tls = upstream.tls
         if tls is not None and tls.ca is not None and tls.verify:

@@ -79,6 +79,8 @@ class Explanation:
             name = asked.server_name
             pattern = None if name is None else rehearsal.generation.table.pattern(name)
             self._host_tls = None if pattern is None else config.hosts[pattern].tls
+            if pattern in rehearsal.certificates.client_ca:
+                self._unusable.append(rehearsal.certificates.client_ca[pattern].message)
         self.is_redirected = played.trace is None and played.error is None and self.location is not None
 
     @property

@@ -20,6 +20,7 @@ from txproxy.config.model import (
     CLIENT_CERT_FIELDS,
     Config,
     FilesLeaf,
+    HostConfig,
     ResourceLeaf,
     RouteConfig,
     UpstreamConfig,
@@ -86,7 +87,11 @@ class Rehearsal:
         deadlines = Deadlines(reactor)
         self.certificates = NamedCertificates(config, utc_now()) if certificates is None else certificates
         composer = _StageComposer(
-            config, reactor, deadlines, Backends(reactor, deadlines), covers=self.certificates.covers
+            _without_unusable(config, self.certificates),
+            reactor,
+            deadlines,
+            Backends(reactor, deadlines),
+            covers=self.certificates.covers,
         )
         self._reactor = reactor
         self._trust = composer.trust
@@ -134,6 +139,19 @@ class Rehearsal:
         trace = self.generation.table.trace(head.method, host, path, head.target, frontend.block, exchange.client_ip)
         assert trace.chosen is exchange.route, "the route table explains something else than it does"
         return trace
+
+
+def _without_unusable(config: Config, certificates: NamedCertificates) -> Config:
+    """Give the config without the files that keep it from being served: on the stage nobody shows a certificate."""
+
+    def usable(host: HostConfig) -> HostConfig:
+        if host.tls is None or host.pattern not in certificates.client_ca:
+            return host
+        return host.model_copy(update={"tls": host.tls.model_copy(update={"client_ca": None})})
+
+    if not certificates.client_ca:
+        return config
+    return config.model_copy(update={"hosts": {pattern: usable(host) for pattern, host in config.hosts.items()}})
 
 
 def _plain_received(frontend: Frontend, asked: Asked, stream: Any, head: RequestHead, _end: bool) -> None:

@@ -118,6 +118,14 @@ def test_certificates_that_cannot_be_used(config: Reader, files: Path) -> None:
     assert told[1].startswith("unusable     certificates: app.pem does not exist")
 
 
+def test_cas_that_cannot_be_used(config: Reader, files: Path) -> None:
+    """What keeps a host from being served is told where the host is asked for, and keeps nothing from being told."""
+    (files / "ca.pem").unlink()
+    unusable = lines(explained(config(MAP), "https://secure.example.com/"), "unusable")
+    assert unusable == [f"unusable     client_ca: {files}/ca.pem cannot be read: no such file or directory"]
+    assert lines(explained(config(MAP), "https://app.example.com/"), "unusable") == []
+
+
 def test_a_connection_for_another_host(config: Reader, files: Path) -> None:
     """The terms of the host that is asked for hold, whatever host the connection was made for."""
     found = explained(config(MAP), "https://app.example.com/", host="secure.example.com")
