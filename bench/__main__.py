@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     rounds, quick = (", ".join(f"{n} ({kind.value})" for kind, n in plan.rounds.items()) for plan in (_DEFAULT, _QUICK))
     parser.add_argument("--rounds", type=_positive, help=f"default {rounds}; quick {quick}")
     parser.add_argument("--seconds", type=_positive, help=f"each; default {_DEFAULT.seconds}, quick {_QUICK.seconds}")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: less than three minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: about five minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables between this file's marks")
     parser.add_argument("--again", type=Path, metavar="FILE", help="measure nothing: report what --json has written")
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.markdown:
-        try:  # before ten minutes of measuring, not after
+        try:  # before all the measuring, not after
             report.put_between_marks(options.markdown.read_text(), "")
         except (OSError, ValueError) as error:
             parser.error(f"--markdown: {error}")

@@ -17,7 +17,7 @@ import time
 import tracemalloc
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -89,10 +89,9 @@ class Wired:
         frontend = Frontend(reactor, generation, counters, self.log, RequestIds(os.urandom))
         self.connections = Connections(100_000)
         settings = ServerSettings(self.deadlines, requests_per_connection=sys.maxsize)
-        self._factory = HttpFactory(
-            frontend, settings, self.connections, "http://127.0.0.1:8080", composer.trust.is_trusted
-        )
-        self._factory.port = SimpleNamespace(getHost=lambda: IPv4Address("TCP", "127.0.0.1", 8080))
+        (listener,) = config.listen
+        self._factory = HttpFactory(frontend, settings, self.connections, listener, composer.trust.is_trusted)
+        self._factory.local_port = 8080
         (backend,) = backends._backends.values()
         self.pool = backend.pool
         self.backend: Any = self.pool._build(lambda _: None)
