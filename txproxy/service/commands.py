@@ -313,9 +313,12 @@ def _add_demo(commands: Any) -> None:
         _demo,
         "serve two small applications of its own; needs no file",
         "Serve two small built-in applications, on http://a.localhost:PORT/ and http://b.localhost:PORT/,\n"
-        "by the route map that is etc/demo.yaml in the source tree.",
+        "and by https on another port, by the route map that is etc/demo.yaml in the source tree.",
     )
     parser.add_argument("--port", type=_port, default=8080, help="on 127.0.0.1 (default 8080; 0: any free one)")
+    parser.add_argument(
+        "--tls-port", type=_port, default=8443, metavar="PORT", help="for https (default 8443; 0: any free one)"
+    )
 
 
 def _port(text: str) -> int:
@@ -329,7 +332,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from .running import CannotRun
 
     try:
-        serve(arguments.port)
+        serve(arguments.port, arguments.tls_port)
     except CannotRun as error:
         return _fail(str(error), PROBLEMS, prefix="")
     return OK

@@ -19,7 +19,7 @@ RouteMap = Callable[[str], Path]
 GOOD = "hosts: {a.example.com: http://127.0.0.1:8000}\n"
 WARNED = "upstreams: {x: {backends: [http://b:1]}}\n" + GOOD
 BAD = "hosts: {a.example.com: http//127.0.0.1:8000}\nhots: 1\n"
-COMMANDS = ("check", "explain", "routes", "run", "schema", "demo")
+COMMANDS = ("check", "explain", "routes", "run", "schema", "demo", "ca")
 ON_A_FILE = (["check", "FILE"], ["routes", "FILE"], ["run", "-c", "FILE"], ["explain", "FILE", "GET", "http://a/"])
 
 
@@ -147,6 +147,7 @@ def test_a_file_that_may_not_be_read(route_map: RouteMap, capsys: pytest.Capture
         ["run"],
         ["demo", "--port", "65536"],
         ["demo", "--port", "http"],
+        ["demo", "--tls-port", "70000"],
     ],
     ids=" ".join,
 )

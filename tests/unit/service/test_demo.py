@@ -21,11 +21,11 @@ def test_the_map_is_without_a_problem() -> None:
     found = check(str(SHOWN), os.environ)
     assert found.findings == ()
     assert found.config is not None
-    assert len(found.config.tests) == 7
+    assert len(found.config.tests) == 8
 
 
 def test_the_port_is_set_in_both_places() -> None:
-    """The listener and the route that leads back to it have the port that was asked for."""
-    config = configured(1234)
-    assert [listen.port for listen in config.listen] == [1234]
+    """The listeners and the route that leads back to the first have the ports that were asked for."""
+    config = configured(1234, 1235)
+    assert [(listen.port, listen.tls) for listen in config.listen] == [(1234, False), (1235, True)]
     assert [backend.port for upstream in config.upstreams.values() for backend in upstream.backends] == [1234]
