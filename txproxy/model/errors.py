@@ -76,6 +76,10 @@ HTTP_UPGRADE_FAILED = Cause(
 TLS_CERTIFICATE_ERROR = Cause(
     "tls_certificate_error", 502, "The identity of the server behind this proxy could not be verified."
 )
+TLS_PROTOCOL_ERROR = Cause("tls_protocol_error", 502, "The server behind this proxy does not speak TLS as it should.")
+TLS_ALERT_RECEIVED = Cause(
+    "tls_alert_received", 502, "The server behind this proxy did not accept the secure connection."
+)
 PROXY_INTERNAL_ERROR = Cause("proxy_internal_error", 500, "This proxy failed to handle the request.")
 PROXY_INTERNAL_RESPONSE = Cause("proxy_internal_response", 200, "This proxy made the answer itself.")
 

@@ -38,9 +38,11 @@ from txproxy.routing.table import Route, RouteTable
 from txproxy.upstream.pool import KeepAlive
 from txproxy.upstream.upstream import Backends, Upstream, UpstreamTimeouts
 
+from .certificates import utc_now
 from .compose_error import ComposeError
 from .compose_middleware import route_middleware
 from .compose_policies import host_policies
+from .compose_upstreams import backend_settings
 
 __all__ = ["ComposeError", "Composer", "compiled", "imported"]
 
@@ -84,7 +86,7 @@ class Composer:
     def generation(self) -> Generation:
         """Make all of it.
 
-        :raises ComposeError: code that the route map names cannot be imported.
+        :raises ComposeError: code that the route map names cannot be imported, or a file cannot be used.
         """
         self._upstreams = {name: self._upstream(one) for name, one in self._config.upstreams.items()}
         routes = [self._route(route) for host in self._config.hosts.values() for route in host.routes]
@@ -108,7 +110,10 @@ class Composer:
 
     def _upstream(self, config: UpstreamConfig) -> Upstream:
         keepalive = KeepAlive(config.keepalive.max_idle, config.keepalive.idle_timeout)
-        backends = [self._backends.get(config.name, backend, keepalive) for backend in config.backends]
+        tls = backend_settings(config, utc_now())
+        backends = [
+            self._backends.get(config.name, backend, keepalive, tls.get(backend)) for backend in config.backends
+        ]
         times = config.timeouts
         return Upstream(config.name, backends, UpstreamTimeouts(times.connect, times.response, times.idle))
 

@@ -68,6 +68,11 @@ def problem(connection: SSL.Connection, result: int) -> Exception:
     return SSL.Error([("", "", "no error")])
 
 
+def verify_words(number: int) -> str:
+    """Give OpenSSL's words for why a certificate is not believed (X509_V_ERR_...)."""
+    return str(_ffi.string(_lib.X509_verify_cert_error_string(number)).decode("ascii"))
+
+
 def was_resumed(connection: SSL.Connection) -> bool:
     """Tell whether a handshake took up an earlier session."""
     return bool(_lib.SSL_session_reused(connection._ssl))

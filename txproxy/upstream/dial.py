@@ -1,13 +1,14 @@
 """From an address to a connection: names are resolved, addresses tried in turn, all within one deadline.
 
-Rule: this is one of the few doors where a Deferred stands. Every failure leaves here as a `ProxyError`.
+Rule: this is one of the few doors where a Deferred stands. Every failure leaves here as a `ProxyError`. With TLS
+a connection is one only when its handshake is complete.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.internet import error
 from twisted.internet.defer import Deferred
@@ -50,6 +51,13 @@ def connection_error(failure: Failure, where: str) -> ProxyError:
     return ProxyError(CONNECTION_REFUSED, f"no connection to {where}: {reason}")
 
 
+class Secure(Protocol):
+    """Puts TLS between a transport and a protocol (see `tls.backends.BackendTls`)."""
+
+    def __call__(self, inner: IProtocol, failed: Callable[[ProxyError], None]) -> Any:
+        """Give what the transport is to be connected to; it may be told to `abortConnection`."""
+
+
 class _Attempt(ClientFactory):
     """Twisted's view of one attempt at one address."""
 
@@ -76,6 +84,7 @@ class Dial:
     :param build: makes the protocol; called with `connected`, which the protocol calls with itself once
         it has its transport.
     :param turn: sends what the connection writes.
+    :param secure: makes the connection one of TLS; None: it is plain.
     :ivar result: fires with the protocol, or fails with a `ProxyError`; cancel it to stop.
     """
 
@@ -86,9 +95,13 @@ class Dial:
         timeout: float | None,
         build: Callable[[Callable[[Any], None]], IProtocol],
         turn: Turn,
+        secure: Secure | None = None,
     ) -> None:
         self._reactor = reactor
         self._turn = turn
+        self._secure = secure
+        #: the connection whose handshake is under way
+        self._shaking: Any = None
         self._address = address
         self._build = build
         self._connector: IConnector | None = None
@@ -126,7 +139,13 @@ class Dial:
 
     def build(self) -> IProtocol | None:
         """A connection is there: make what runs it. None (Twisted drops it) if nobody waits any more."""
-        return None if self._done else self._build(self._end)
+        if self._done:
+            return None
+        protocol = self._build(self._end)
+        if self._secure is None:
+            return protocol
+        self._shaking = secured = self._secure(protocol, self._not_secured)
+        return cast("IProtocol", secured)
 
     def failed(self, reason: Failure) -> None:
         """An address did not answer: try the next."""
@@ -137,10 +156,20 @@ class Dial:
         else:
             self._end(connection_error(reason, self.where))
 
+    def _not_secured(self, error: ProxyError) -> None:
+        """The connection has ended before TLS was agreed on; another address would be the same server."""
+        self._shaking = None
+        if not self._done:
+            self._end(error)
+
     def _too_late(self) -> None:
         self._timer = None
-        cause = DNS_TIMEOUT if self._resolution is not None else CONNECTION_TIMEOUT
-        self._end(ProxyError(cause, f"no connection to {self.where} within timeouts.connect"))
+        if self._shaking is not None:
+            what = f"no TLS with {self.where} within timeouts.connect: it takes connections, and does not answer in TLS"
+            self._end(ProxyError(CONNECTION_TIMEOUT, what))
+        else:
+            cause = DNS_TIMEOUT if self._resolution is not None else CONNECTION_TIMEOUT
+            self._end(ProxyError(cause, f"no connection to {self.where} within timeouts.connect"))
         self._stop()
 
     def _cancel(self, result: Deferred[Any]) -> None:
@@ -151,7 +180,10 @@ class Dial:
 
     def _stop(self) -> None:
         self._left = []
-        if self._resolution is not None:
+        if self._shaking is not None:
+            shaking, self._shaking = self._shaking, None
+            shaking.abortConnection()
+        elif self._resolution is not None:
             # Twisted's own cannot be cancelled (it raises); `resolved` finds that nobody waits.
             self._resolution = None
         elif self._connector is not None:
@@ -169,6 +201,7 @@ class Dial:
         if isinstance(outcome, ProxyError):
             self.result.errback(outcome)
         else:
+            self._shaking = None
             self.result.callback(outcome)
 
 

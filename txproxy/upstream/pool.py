@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IProtocol
 from txproxy.protocols.http1.client import ClientConnection
 from txproxy.reactor.deadlines import NEVER, Deadlines
 from txproxy.reactor.tcp import Turn
+from txproxy.tls.backends import BackendTls
 
 from .dial import Address, Dial
 
@@ -35,15 +36,24 @@ class Pool:
     :param deadlines: the wheel.
     :param address: where the backend is.
     :param keepalive: its limits; may be replaced on reload.
+    :param tls: secures the connections; None: they are plain.
     """
 
-    __slots__ = ("_address", "_closed", "_deadlines", "_idle", "_reactor", "_turn", "in_use", "keepalive")
+    __slots__ = ("_address", "_closed", "_deadlines", "_idle", "_reactor", "_tls", "_turn", "in_use", "keepalive")
 
-    def __init__(self, reactor: Any, deadlines: Deadlines, address: Address, keepalive: KeepAlive) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        deadlines: Deadlines,
+        address: Address,
+        keepalive: KeepAlive,
+        tls: BackendTls | None = None,
+    ) -> None:
         self._reactor = reactor
         self._turn = Turn(reactor)
         self._deadlines = deadlines
         self._address = address
+        self._tls = tls
         self._closed = False
         self.keepalive = keepalive
         #: most recently used last: that one is the least likely to be closed by the backend just now
@@ -74,7 +84,8 @@ class Pool:
         :param timeout: seconds, None: for ever.
         :returns: fires with the connection or fails with a `ProxyError`.
         """
-        dial = Dial(self._reactor, self._address, timeout, self._build, self._turn)
+        secure = None if self._tls is None else self._tls.secure
+        dial = Dial(self._reactor, self._address, timeout, self._build, self._turn, secure)
         return dial.result.addCallback(self._count)
 
     def close(self) -> None:
@@ -91,6 +102,8 @@ class Pool:
         return connection
 
     def _became_idle(self, connection: ClientConnection) -> None:
+        if self._tls is not None and connection.requests == 1:
+            self._tls.remember(connection.transport)
         keepalive = self.keepalive
         if self._closed or len(self._idle) >= keepalive.max_idle:
             connection.discard()

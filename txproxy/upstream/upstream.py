@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 from txproxy.policy.balance import RoundRobin
 from txproxy.reactor.deadlines import Deadlines
+from txproxy.tls.backend_settings import BackendSettings
+from txproxy.tls.backends import BackendContexts
+from txproxy.tls.openssl import Scratch
 
 from .dial import Address
 from .pool import KeepAlive, Pool
@@ -72,23 +75,42 @@ class BackendAddress(Address, Protocol):
 
 
 class Backends:
-    """All backends of the process, by upstream and URL: the state that survives a reload."""
+    """All backends of the process: the state that survives a reload.
 
-    def __init__(self, reactor: Any, deadlines: Deadlines) -> None:
+    :param reactor: Twisted's.
+    :param deadlines: the wheel.
+    :param scratch: of the reactor, for TLS; None: one is made once a backend speaks it.
+    """
+
+    def __init__(self, reactor: Any, deadlines: Deadlines, scratch: Scratch | None = None) -> None:
         self._reactor = reactor
         self._deadlines = deadlines
-        self._backends: dict[tuple[str, str], Backend] = {}
+        self._scratch = scratch
+        self._contexts: BackendContexts | None = None
+        # By upstream, URL and how TLS is spoken: no connection that was believed under other settings is lent.
+        self._backends: dict[tuple[str, str, BackendSettings | None], Backend] = {}
 
-    def get(self, upstream: str, address: BackendAddress, keepalive: KeepAlive) -> Backend:
-        """Give the backend of this address, the same one as before where there was one."""
-        key = (upstream, address.url)
+    def get(
+        self, upstream: str, address: BackendAddress, keepalive: KeepAlive, tls: BackendSettings | None = None
+    ) -> Backend:
+        """Give the backend of this address, the same one as before where there was one.
+
+        :param tls: how TLS is spoken with it; None: not at all.
+        """
+        key = (upstream, address.url, tls)
         backend = self._backends.get(key)
         if backend is None:
-            pool = Pool(self._reactor, self._deadlines, address, keepalive)
+            secured = None if tls is None else self._tls().backend(tls)
+            pool = Pool(self._reactor, self._deadlines, address, keepalive, secured)
             backend = self._backends[key] = Backend(address.url, address.authority.encode("ascii"), pool)
         else:
             backend.pool.keepalive = keepalive
         return backend
+
+    def _tls(self) -> BackendContexts:
+        if self._contexts is None:
+            self._contexts = BackendContexts(self._scratch or Scratch(self._reactor))
+        return self._contexts
 
     def keep_only(self, wanted: Iterable[Backend]) -> None:
         """Let go of every other backend: its idle connections end now, the rest with their requests."""

@@ -112,10 +112,16 @@ class ClientConnection(Waiting):
         """The transport is gone, whoever ended it."""
         if not self.lost and not self._response_done:
             # Some servers end a body of unannounced length with a reset; only a clean end counts as one.
-            self._lose(self._loss(reason.getErrorMessage()))
+            self._lose(self._loss_for(reason))
         else:
             self._lose(None)
         self._deadlines.forget(self)
+
+    def _loss_for(self, reason: Failure) -> ProxyError:
+        if isinstance(reason.value, ProxyError) and self.requests == 1 and not self._head_seen:
+            # Who secures the connection knows better: it was refused, which is told behind the handshake of TLS 1.3.
+            return reason.value
+        return self._loss(reason.getErrorMessage())
 
     def readConnectionLost(self) -> None:
         """The backend sends nothing more."""
