@@ -22,6 +22,7 @@ def links(
     return Links(Place(scheme, authority, (BACKEND,), Paths(prefix, base)))
 
 
+PLAIN_TEXT = b"http://a/ https://a/"
 TLS = links()
 ODD = links(authority=b"Example.com:8443")
 BOTH = links(prefix="/app", base="/base")
@@ -204,3 +205,11 @@ def test_fields_of_a_changed_body() -> None:
 def test_repr() -> None:
     """Links show how much is looked for."""
     assert repr(TLS).startswith("<Links ")
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [(b"http", PLAIN_TEXT), (b"https", b"https://a/ https://a/")])
+def test_an_application_without_a_name_of_its_own(scheme: bytes, expected: bytes) -> None:
+    """On a unix socket the application is only known by the public host: by http nothing is left to look for."""
+    made = Links(Place(scheme, b"a", (), Paths()))
+    assert made.any == (scheme == b"https")
+    assert made.whole(PLAIN_TEXT) == expected
