@@ -105,12 +105,15 @@ class TlsTransport(Writing):
         if self._reason is not None:
             self._fail(self._reason)
             return
-        self._flush_records()
         self.shaking = False
         receive_with(self, self._received)
         self._secured()
         if self._pending or self.disconnecting or self._write_ending:
             self.end_turn()
+        if not self._write_over:
+            # Our last flight has left with what the protocol had to say at once, if it had: in one packet, so that
+            # a peer that does not like it has nothing unread when it closes, and its alert is not lost in a reset.
+            self._flush_records()
         self._deliver()  # what came with the last flight
 
     def _secured(self) -> None:
