@@ -114,16 +114,18 @@ class BackendTls:
         """Give the time up to which sessions of this connection may be taken up; its handshake has just ended."""
         return self._session_until if was_resumed(connection) else self._seconds() + SESSION_SECONDS
 
-    def remember(self, transport: Any) -> None:
+    def remember(self, client: Any) -> None:
         """Keep the session of a connection for the next one.
 
         The time for it is when the backend has answered: the tickets of TLS 1.3 come behind the handshake.
+
+        :param client: a `BackendClient`.
         """
-        session = transport.tls.get_session()
+        session = client.tls.get_session()
         # An older proof does not replace a newer one.
-        if session is not None and transport.proven_until >= self._session_until:
+        if session is not None and client.alert is None and client.proven_until >= self._session_until:
             self._session = session
-            self._session_until = transport.proven_until
+            self._session_until = client.proven_until
 
     def forget(self) -> None:
         """Offer no session: it may be what a handshake has failed by."""
@@ -165,6 +167,11 @@ class BackendClient(TlsClient):
         super()._secured()
         # In TLS 1.3 it is behind the handshake that a backend says what it thinks of our certificate.
         self.tls.set_app_data(self._notes)
+
+    @property
+    def alert(self) -> int | None:
+        """The alert by which the backend has ended the connection."""
+        return self._notes.alert
 
     def _handshake_failed(self, failure: Failure) -> None:
         backend, notes = self._backend, self._notes

@@ -30,7 +30,8 @@ ssl_get_error = _lib.SSL_get_error
 clear_errors = _lib.ERR_clear_error
 octets_of = _ffi.from_buffer
 
-_GROUPS = b"X25519MLKEM768:X25519:P-256:P-384"
+# As a client with keys for the first two ("*"): a server that does not know the first needs no second hello of ours.
+_GROUPS = (b"*X25519MLKEM768:*X25519:P-256:P-384", b"X25519:P-256:P-384")
 
 
 class Scratch:
@@ -80,9 +81,10 @@ def was_resumed(connection: SSL.Connection) -> bool:
 
 def use_modern_groups(context: SSL.Context) -> None:
     """Let a context agree on X25519MLKEM768 or X25519 first, then on the NIST curves; pyOpenSSL can set one only."""
-    if _lib.SSL_CTX_set1_curves_list(context._context, _GROUPS) != 1:
-        clear_errors()
-        _lib.SSL_CTX_set1_curves_list(context._context, _GROUPS.partition(b":")[2])
+    for groups in _GROUPS:
+        if _lib.SSL_CTX_set1_curves_list(context._context, groups) == 1:
+            return
+        clear_errors()  # an OpenSSL before 3.5 knows neither the first group nor the star
 
 
 def release_idle_buffers(context: SSL.Context) -> None:

@@ -103,7 +103,7 @@ class Pool:
 
     def _became_idle(self, connection: ClientConnection) -> None:
         if self._tls is not None and connection.requests == 1:
-            self._tls.remember(connection.transport)
+            self._tls.remember(connection.transport)  # once, and not for each request: it is not free
         keepalive = self.keepalive
         if self._closed or len(self._idle) >= keepalive.max_idle:
             connection.discard()
@@ -113,6 +113,8 @@ class Pool:
         self._deadlines.arm(connection, keepalive.idle_timeout)
 
     def _lost(self, connection: ClientConnection) -> None:
+        if self._tls is not None and connection.requests == 1 and connection.answered:
+            self._tls.remember(connection.transport)
         # Where it was is not asked of the connection, whose state has ended already.
         if connection in self._idle:
             self._idle.remove(connection)

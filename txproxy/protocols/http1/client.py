@@ -93,6 +93,11 @@ class ClientConnection(Waiting):
         state = "lost" if self.lost else "idle" if self.idle else "in use"
         return f"<ClientConnection {state} request {self.requests}>"
 
+    @property
+    def answered(self) -> bool:
+        """Whether the head of an answer has come to the latest request."""
+        return self._head_seen
+
     # Called by Twisted.
 
     def makeConnection(self, transport: Any) -> None:
