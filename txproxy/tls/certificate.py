@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -212,7 +212,7 @@ def _signs(certificate: x509.Certificate, key: PrivateKey) -> bool:
             public.verify(key.sign(probe, ec.ECDSA(hashes.SHA256())), probe, ec.ECDSA(hashes.SHA256()))
         elif isinstance(key, ed25519.Ed25519PrivateKey) and isinstance(public, ed25519.Ed25519PublicKey):
             public.verify(key.sign(probe), probe)
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, InternalError, ValueError):
         return False
     return True
 
@@ -352,12 +352,14 @@ def _cure(chain: Sequence[x509.Certificate]) -> str:
 
 
 def _subject(certificate: x509.Certificate) -> str:
-    """Give the common name, or what else there is, as a short text."""
+    """Give the common name, or what else there is, as a short text of one line."""
     try:
         names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        return str(names[0].value) if names else certificate.subject.rfc4514_string() or "no subject"
+        text = str(names[0].value) if names else certificate.subject.rfc4514_string() or "no subject"
     except ValueError:
         return "a subject that cannot be read"
+    # Whoever issues writes there what they like, and it goes to logs and terminals.
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _date(moment: datetime) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from .certificate import CertificateError
@@ -70,12 +70,18 @@ def certificates(found: Contents, path: str) -> list[x509.Certificate]:
                 " makes a plain one of it"
             )
         try:
-            decoded.append(x509.load_pem_x509_certificate(block.text))
-        except ValueError as error:
+            decoded.append(_parsed(x509.load_pem_x509_certificate(block.text)))
+        except (ValueError, TypeError, x509.InvalidVersion) as error:
             raise CertificateError(
                 f"{path}: its certificate {place} is damaged and cannot be decoded: copy the file anew"
             ) from error
     return decoded
+
+
+def _parsed(certificate: x509.Certificate) -> x509.Certificate:
+    """Touch what is only parsed when it is asked for, and may be damaged."""
+    _ = certificate.subject, certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return certificate
 
 
 def private_key(block: Block, path: str) -> object:
@@ -96,7 +102,7 @@ def private_key(block: Block, path: str) -> object:
         return serialization.load_pem_private_key(block.text, password=None, unsafe_skip_rsa_key_validation=True)
     except UnsupportedAlgorithm as error:
         raise CertificateError(f"{path}: the key is of a kind that is not known here: use ECDSA or RSA") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, InternalError) as error:
         raise CertificateError(
             f"{path}: the key is damaged, or of an unknown kind, and cannot be decoded: copy the file anew"
         ) from error
@@ -141,7 +147,7 @@ def _no_pem(data: bytes, path: str) -> str:
 def _is_der_certificate(data: bytes) -> bool:
     try:
         x509.load_der_x509_certificate(data)
-    except ValueError:
+    except (ValueError, TypeError, x509.InvalidVersion):
         return False
     return True
 
@@ -151,6 +157,6 @@ def _is_der_key(data: bytes) -> bool:
         serialization.load_der_private_key(data, password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         return True  # an encrypted one
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         return False
     return True

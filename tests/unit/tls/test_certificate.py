@@ -287,3 +287,9 @@ def test_an_unreadable_extension() -> None:
         .sign(key, hashes.SHA256())
     )
     assert refused(Issued(certificate, key)).startswith("a.pem: its extensions cannot be read (")
+
+
+def test_names_that_would_break_a_log_line() -> None:
+    """What an issuer writes into a name cannot begin a new line of a log, or steer a terminal."""
+    said = refused(issue("a.test", common_name="a\nb\x1b[1m", end=NOW))
+    assert said == "a.pem (a?b?[1m) has expired on 2026-06-01 12:00 UTC: renew it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -300,10 +301,33 @@ def test_what_has_expired(tmp_path: Path, issued: Issued) -> None:
         load(str(file), None, NOW - 2 * DAY)
 
 
+def with_der(change: Callable[[bytes], bytes], issued: Issued) -> bytes:
+    """Give a file whose leaf is spoiled below its base64."""
+    text = b64encode(change(issued.certificate.public_bytes(Encoding.DER)))
+    return b"-----BEGIN CERTIFICATE-----\n" + text + b"\n-----END CERTIFICATE-----\n" + issued.key_pem
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x3e"),  # the version
+        (b"\x30\x11\x31\x0f", b"\xd8\x11\x31\x0f"),  # the issuer, which is parsed when it is asked for
+        (b"\x55\x04\x03\x0c", b"\x55\x04\x03\x03"),  # the kind of the issuer's name
+    ],
+)
+def test_damage_below_base64(before: bytes, after: bytes, tmp_path: Path) -> None:
+    """What is decoded late, or raises of its own kind, is the same sentence."""
+    issued = issue("a.test", by=authority("abcdef"))
+    assert before in issued.certificate.public_bytes(Encoding.DER)
+    file = write(tmp_path / "a.pem", with_der(lambda der: der.replace(before, after, 1), issued))
+    assert sentence(file) == f"{F}: its certificate 1 is damaged and cannot be decoded: copy the file anew"
+
+
 GOOD = issue("a.test", by=authority("an intermediate", by=authority(kind="rsa")))
 RSA = issue("a.test", key=slow_key(2048))
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number:cryptography.utils.CryptographyDeprecationWarning")
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), whole=st.sampled_from([GOOD.chain_pem + GOOD.key_pem, RSA.key_pem + RSA.pem]))
 def test_any_damage(data: st.DataObject, whole: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
