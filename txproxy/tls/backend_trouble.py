@@ -6,10 +6,19 @@ a certificate, what the first bytes were); the library's words are quoted, never
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
+
 from cryptography import x509
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from service_identity.hazmat import (
+    DNS_ID,
+    CertificatePattern,
+    DNSPattern,
+    IPAddress_ID,
+    IPAddressPattern,
+    verify_service_identity,
+)
 from twisted.python.failure import Failure
 
 from txproxy.model.errors import (
@@ -66,17 +75,21 @@ def misnamed(settings: BackendSettings, certificate: x509.Certificate) -> ProxyE
     Not by what Twisted's `optionsForClientTLS` makes: that lets through a certificate without any name
     (service-identity raises `CertificateError` for it, which is logged there, and the handshake goes on).
     """
-    check = verify_certificate_ip_address if settings.is_address else verify_certificate_hostname
+    wanted = IPAddress_ID(settings.server_name) if settings.is_address else DNS_ID(settings.server_name)
+    names = _names(certificate)
+    patterns = [pattern for each in names if (pattern := _pattern(each)) is not None]
     try:
-        check(certificate, settings.server_name)
-    except VerificationError:
+        verify_service_identity(patterns, [wanted], [])
+    except (VerificationError, CertificateError):  # the second: there is no pattern at all
         return _certificate_error(
             settings,
-            f"the certificate is for {_names(certificate)} and not for {settings.server_name}: set server_name in the"
-            " upstream's tls to the name that the backend has",
+            f"the certificate is for {_listed(names)} and not for {settings.server_name}: "
+            + (
+                "set server_name in the upstream's tls to the name that the backend has"
+                if patterns
+                else "have one issued with the backend's names as subjectAltName"
+            ),
         )
-    except (CertificateError, ValueError) as error:
-        return _certificate_error(settings, f"the certificate is for no host ({error}): have it issued with its names")
     return None
 
 
@@ -84,14 +97,33 @@ def _certificate_error(settings: BackendSettings, what: str) -> ProxyError:
     return ProxyError(TLS_CERTIFICATE_ERROR, f"{settings.where} is not believed: {what}")
 
 
-def _names(certificate: x509.Certificate) -> str:
+def _names(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    """Give the names and addresses that a certificate is for; the common name is none (RFC 9525, section 2)."""
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return "no host"
-    names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+        return []
+
+
+def _pattern(name: x509.GeneralName) -> CertificatePattern | None:
+    """Give a name as service-identity compares it; None: it covers nothing.
+
+    Taken one by one: many certificates made by hand have an address among their DNS names as well, for which
+    service-identity would refuse all of them.
+    """
+    if isinstance(name, x509.IPAddress) and isinstance(name.value, IPv4Address | IPv6Address):
+        return IPAddressPattern(name.value)
+    if isinstance(name, x509.DNSName):
+        try:
+            return DNSPattern.from_bytes(name.value.encode("ascii"))
+        except (CertificateError, UnicodeEncodeError):
+            return None
+    return None
+
+
+def _listed(names: list[x509.GeneralName]) -> str:
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more if names else "no host"
+    return ", ".join(str(each.value) for each in names[:_SHOWN_NAMES]) + more if names else "no host at all"
 
 
 def _title(name: x509.Name) -> str:

@@ -182,6 +182,7 @@ class BackendClient(TlsClient):
             error = alert_received(backend.settings, notes.alert)
         else:
             error = handshake_failed(backend.settings, failure, self._heard)
+        self._reason = None  # with its traceback, which refers to us, it would be a circle
         self._not_secured(error)
 
     def _lost(self, inner: Any, reason: Failure) -> None:
