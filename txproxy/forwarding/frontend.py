@@ -56,9 +56,10 @@ class Generation:
     :ivar origin: reads what trusted proxies say of clients.
     :ivar pipeline: of exchanges that have no route, or none yet.
     :ivar policies: what each host asks of TLS. :ivar https_redirect: of plain requests, None: there are none.
+    :ivar asks_of_plain: whether requests that come without TLS have to be looked at for either of the two.
     """
 
-    __slots__ = ("config", "https_redirect", "origin", "pipeline", "policies", "table")
+    __slots__ = ("asks_of_plain", "config", "https_redirect", "origin", "pipeline", "policies", "table")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Generation:
         self.pipeline = pipeline
         self.policies = policies or HostPolicies(HostPolicy(), {}, table.pattern)
         self.https_redirect = https_redirect
+        self.asks_of_plain = https_redirect is not None or self.policies.require_certificates
 
 
 class Frontend:
@@ -129,11 +131,8 @@ class Frontend:
                 self._believe(exchange, generation)
             if exchange.client.tls is not None:
                 self._check_policy(exchange, generation)
-            elif generation.https_redirect is not None and exchange.scheme == "http":
-                location = generation.https_redirect.location(_host(head), head.target)
-                if location is not None:
-                    redirect(exchange, location)
-                    return
+            elif generation.asks_of_plain and self._turned_away(exchange, generation):
+                return
             if head.method == b"TRACE":
                 # It would show a script what the browser and trusted proxies added.
                 raise ProxyError(HTTP_REQUEST_ERROR, "TRACE is not allowed", status=405)
@@ -190,6 +189,27 @@ class Frontend:
                 f"the connection is for {facts.server_name or 'no host'}, whose TLS policy is not this host's",
             )
         facts.served = (authority, generation)
+
+    @staticmethod
+    def _turned_away(exchange: Exchange, generation: Generation) -> bool:
+        """Tell whether a request that came without TLS has been sent to https.
+
+        :raises ProxyError: misdirected_request (421): its host requires a certificate, which no such client can show.
+        """
+        head = exchange.head
+        host = _host(head)
+        redirects = generation.https_redirect
+        if redirects is not None and exchange.scheme == "http":
+            location = redirects.location(host, head.target)
+            if location is not None:
+                redirect(exchange, location)
+                return True
+        if generation.policies.of(host or None).client_auth == "require":
+            hint = "Use https:// and show a client certificate."
+            raise ProxyError(
+                MISDIRECTED_REQUEST, "the host requires a client certificate, and this is no TLS", hint=hint
+            )
+        return False
 
     def _believe(self, exchange: Exchange, generation: Generation) -> None:
         provenance = exchange.head.provenance

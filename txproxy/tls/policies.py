@@ -47,6 +47,11 @@ class HostPolicies:
         self._by_pattern = dict(by_pattern)
         self._pattern_of = pattern_of
 
+    @property
+    def require_certificates(self) -> bool:
+        """Whether any host lets in only clients with a certificate."""
+        return any(policy.client_auth == "require" for policy in (self.default, *self._by_pattern.values()))
+
     def of(self, name: str | None) -> HostPolicy:
         """Give the policy of a host."""
         if not self._by_pattern or name is None:
