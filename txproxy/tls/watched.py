@@ -7,11 +7,17 @@ verdict. A certificate that was good stays until a better one is there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .certificate import Certificate, CertificateError, NotForServers
 from .certificate_files import load
 from .sources import Pair, PairState
+
+# Looks in a row. Some renew by removing both files, and writing one after the other.
+GONE_AFTER = 3
+# Time stands still in file systems, 4 ms on ext4, up to a second elsewhere: what is written in place, in the same
+# size, just after it was loaded, looks the same. So what is as young as this is loaded once more, this much later.
+RECHECK = timedelta(seconds=1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Watched:
         # When what was wrong may be right although no file changes.
         self._again: datetime | None = None
         self._findings: tuple[str, ...] = ()
-        self._is_missed = False
+        self._misses = 0
         self._has_expired = False
 
     def look(self, pair: Pair, state: PairState, now: datetime) -> bool:
@@ -55,7 +61,7 @@ class Watched:
         :param pair: with the key's file as it is now: one may have come into being.
         """
         self.pair = pair
-        self._is_missed = False
+        self._misses = 0
         settled = state == self._seen
         self._seen = state
         if state == self._judged:
@@ -63,18 +69,19 @@ class Watched:
         return settled
 
     def miss(self) -> bool:
-        """Take notice that the file is not there; tell whether that is so for the second time."""
-        missed, self._is_missed = self._is_missed, True
-        return missed
+        """Take notice that the file is not there; tell whether that has been so for long enough to mean it."""
+        self._misses += 1
+        return self._misses >= GONE_AFTER
 
     def judge(self, state: PairState, now: datetime) -> Verdict:
         """Look into the files, whose state was this just before."""
+        is_new = state != self._judged
         self._seen = self._judged = state
-        self._again = None
+        self._again = now + RECHECK if is_new and _is_young(state, now) else None
         try:
             loaded = load(self.pair.cert, self.pair.key, now)
         except CertificateError as error:
-            self._again = error.again
+            self._again = error.again or self._again
             return self._refuse(error, state)
         self._said = None
         findings = tuple(finding for finding in loaded.findings if finding not in self._findings)
@@ -101,3 +108,8 @@ class Watched:
         if isinstance(error, NotForServers) and self.pair.found and self.certificate is None:
             return Verdict(passed_over=sentence)
         return Verdict(problem=sentence)
+
+
+def _is_young(state: PairState, now: datetime) -> bool:
+    _, *files = state
+    return any(now.timestamp() - max(file[-2:]) / 1e9 < RECHECK.total_seconds() for file in files if file is not None)
