@@ -66,13 +66,17 @@ Script = Callable[[Connection], None]
 class Backend:
     """A TCP (or, with `path`, UNIX) server on loopback that runs `script` for each connection."""
 
-    def __init__(self, script: Script, *, path: str | None = None, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, script: Script, *, path: str | None = None, receive_buffer: int | None = None, port: int = 0
+    ) -> None:
         self._script = script
         self._path = path
         self._listener = socket.socket(socket.AF_INET if path is None else socket.AF_UNIX)
         if receive_buffer is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._listener.bind((HOST, 0) if path is None else path)
+        if port:  # one that an earlier run of it had
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((HOST, port) if path is None else path)
         self._listener.listen(128)
         self.connections: list[Connection] = []
         self.requests: list[Request] = []
