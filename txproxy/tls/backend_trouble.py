@@ -72,7 +72,7 @@ def _cure(settings: BackendSettings, number: int) -> str:
 def misnamed(settings: BackendSettings, certificate: x509.Certificate) -> ProxyError | None:
     """Hold a certificate to the name that was asked for (RFC 9525), by service-identity; None: it is for it.
 
-    Not by what Twisted's `optionsForClientTLS` makes: that lets through a certificate without any name
+    Not by what Twisted's `optionsForClientTLS` makes (ADR 17): that lets through a certificate without any name
     (service-identity raises `CertificateError` for it, which is logged there, and the handshake goes on).
     """
     wanted = IPAddress_ID(settings.server_name) if settings.is_address else DNS_ID(settings.server_name)
