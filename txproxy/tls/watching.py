@@ -124,7 +124,11 @@ class Watcher:
         """Look at every pair; tell whether any certificate has changed, come or gone."""
         changed = False
         there = list(self._pairs())
+        # Of a directory that cannot be read one line is enough.
+        hidden = {pair for directory in self._unlisted for pair in self._listed.get(directory, ())}
         for pair in there:
+            if pair in hidden:
+                continue
             watched = self._watched.get(pair.cert)
             if watched is None:
                 watched = self._watched[pair.cert] = Watched(pair)

@@ -42,7 +42,9 @@ def test_one_file(tmp_path: Path, issued: Issued) -> None:
     parts = [b"Bag Attributes\n", issued.chain_pem, b"\r\n", issued.key_pem]
     for data in (b"".join(parts), b"".join(reversed(parts)), b"".join(parts).replace(b"\n", b"\r\n")):
         write(file, data)
+        descriptors = len(os.listdir("/proc/self/fd"))
         certificate = load(str(file), None, NOW)
+        assert len(os.listdir("/proc/self/fd")) == descriptors
         assert (certificate.chain, certificate.source, certificate.findings) == (issued.chain, str(file), ())
         assert load(str(file), str(file), NOW).source == str(file)
 
@@ -121,6 +123,10 @@ ONE_FILE: dict[str, tuple[Callable[[Issued], bytes], str]] = {
     "a block in a block": (
         lambda i: b"\n" + i.pem[:200] + b"\n" + i.pem + i.key_pem,
         f"{F} is damaged: in line 6 a block begins inside of another, or ends that has not begun: write the file anew",
+    ),
+    "the end of another": (
+        lambda i: i.pem.replace(b"END CERTIFICATE", b"END PRIVATE KEY") + i.key_pem,
+        f"{F} is damaged: in line ",
     ),
     "an end alone": (lambda i: i.pem[30:] + i.key_pem, f"{F} is damaged: in line "),
     "damaged": (
@@ -258,11 +264,13 @@ def no_directory(file: Path, _: Issued) -> None:
     ],
 )
 def test_what_is_no_file(make: Make, said: str, tmp_path: Path, issued: Issued) -> None:
-    """What is not there, or is no file, is told as such; nobody waits for a pipe."""
+    """What is not there, or is no file, is told as such; nobody waits for a pipe, and nothing is left open."""
     folder = tmp_path / "certs"
     folder.mkdir()
     make(folder / "a.pem", issued)
+    descriptors = len(os.listdir("/proc/self/fd"))
     assert sentence(folder / "a.pem").startswith(said)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_what_may_not_be_read(tmp_path: Path, issued: Issued, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.support.certificates import write
 from txproxy.config.model import CertificateDirectory, CertificateFiles
+from txproxy.tls import sources
 from txproxy.tls.certificate import CertificateError
 from txproxy.tls.sources import Pair, pair_names, pair_of, pairs_in, state_of
 
@@ -92,3 +94,15 @@ def test_states(tmp_path: Path) -> None:
     pair = Pair(str(key), None)
     assert differs()
     assert state_of(Pair(str(tmp_path / "none"), None)) == (None, None, None)
+
+
+@pytest.mark.parametrize("field", ["st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"])
+def test_each_part_of_a_state(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of device, inode, size and both times tells a change alone; who has read the file does not."""
+    facts = dict.fromkeys(["st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_atime_ns"], 1)
+    monkeypatch.setattr(sources.os, "stat", lambda _: SimpleNamespace(**facts))
+    before = state_of(Pair("a.pem", None))
+    facts["st_atime_ns"] = 2
+    assert state_of(Pair("a.pem", None)) == before
+    facts[field] = 2
+    assert state_of(Pair("a.pem", None)) != before
