@@ -116,7 +116,7 @@ def issue(
     kind: str = "ecdsa",
     key: Any = None,
     by: Issued | None = None,
-    is_ca: bool = False,
+    is_ca: bool | None = False,
     common_name: str | None = None,
     start: datetime = NOW - DAY,
     end: datetime = NOW + 90 * DAY,
@@ -127,6 +127,7 @@ def issue(
 
     :param names: DNS names and IP addresses.
     :param by: who signs it; None: itself.
+    :param is_ca: None: it does not say.
     :param more: further names, of any kind.
     """
     key = key or new_key(kind)
@@ -139,8 +140,9 @@ def issue(
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     )
+    if is_ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     if entries := [*map(_entry, names), *more]:
         builder = builder.add_extension(x509.SubjectAlternativeName(entries), critical=False)
     if usages:

@@ -116,7 +116,7 @@ def make_certificate(
 ) -> Certificate:
     """Judge a chain and its key, and make a certificate of them.
 
-    :param chain: not empty.
+    :param chain: not empty; decoded by `pem.certificates`, which finds what cannot be parsed.
     :param key: any private key of `cryptography`.
     :param cert_file: what the sentences call the chain; `key_file` alike, which may be the same.
     :param now: aware of its zone.
@@ -353,11 +353,8 @@ def _cure(chain: Sequence[x509.Certificate]) -> str:
 
 def _subject(certificate: x509.Certificate) -> str:
     """Give the common name, or what else there is, as a short text of one line."""
-    try:
-        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        text = str(names[0].value) if names else certificate.subject.rfc4514_string() or "no subject"
-    except ValueError:
-        return "a subject that cannot be read"
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    text = str(names[0].value) if names else certificate.subject.rfc4514_string() or "no subject"
     # Whoever issues writes there what they like, and it goes to logs and terminals.
     return "".join(char if char.isprintable() else "?" for char in text)
 

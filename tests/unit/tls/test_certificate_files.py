@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +91,13 @@ def damaged(data: bytes) -> bytes:
     return b"".join([lines[0], *(b"A" * 64 + b"\n" for _ in lines[1:-1]), lines[-1]])
 
 
+def block(label: bytes, der: bytes) -> bytes:
+    """Write a block."""
+    return b"-----BEGIN " + label + b"-----\n" + b64encode(der) + b"\n-----END " + label + b"-----\n"
+
+
+# The object identifier of ECDSA keys (RFC 5480, section 2.1.1).
+EC = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"
 PKCS12 = bytes.fromhex("30820a5c0201033082") + b"\x0a\x22\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01" + bytes(99)
 REQUEST = b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
 OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -107,6 +114,10 @@ ONE_FILE: dict[str, tuple[Callable[[Issued], bytes], str]] = {
         f"{F} is a certificate in DER form, PEM is needed: openssl x509 -inform der -in {F} -out FOLDER/a.conv",
     ),
     "DER key": (der_key, f"{F} is a key in DER form, PEM is needed: openssl pkey -inform der -in {F} -out"),
+    "encrypted DER key": (
+        lambda i: i.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
+        f"{F} is a key in DER form, PEM is needed: openssl pkey -inform der -in {F} -out",
+    ),
     "PKCS 12": (lambda _: PKCS12, f"{F} is a PKCS #12 file (.p12, .pfx), PEM is needed: openssl pkcs12 -in {F} -nodes"),
     "DER garbage": (lambda _: b"0\x82", f"{F} is no PEM, and no certificate or key in DER form either: put one in PEM"),
     "UTF-16": (
@@ -158,6 +169,29 @@ ONE_FILE: dict[str, tuple[Callable[[Issued], bytes], str]] = {
     "only CAs": (
         lambda i: pem(*i.issuers),
         f"{F} holds certificates of CAs and no key: name a server's certificate, and its key",
+    ),
+    "no key, and no word of CAs": (
+        lambda _: issue("a.test", is_ca=None).pem,
+        f"{F} holds no private key: name its file as `key`, or append it",
+    ),
+    "an unknown kind of key": (
+        lambda i: i.chain_pem + block(b"PRIVATE KEY", der_key(i).replace(EC, EC[:-1] + b"\x7f", 1)),
+        f"{F}: the key is of a kind that is not known here: use ECDSA or RSA",
+    ),
+    "an unknown kind of key in the leaf": (
+        lambda i: (
+            block(b"CERTIFICATE", i.certificate.public_bytes(Encoding.DER).replace(EC, EC[:-1] + b"\x7f", 1))
+            + i.key_pem
+        ),
+        f"{F}: the key in it does not belong to its certificate (a.test)",
+    ),
+    "an unknown kind of key in an issuer": (
+        lambda i: (
+            i.pem
+            + block(b"CERTIFICATE", i.issuers[0].public_bytes(Encoding.DER).replace(EC, EC[:-1] + b"\x7f", 1))
+            + i.key_pem
+        ),
+        f"{F}: its certificate 2 (an intermediate) ",
     ),
     "several keys": (
         lambda i: i.chain_pem + i.key_pem + key_pem(new_key()),
@@ -309,12 +343,6 @@ def test_what_has_expired(tmp_path: Path, issued: Issued) -> None:
         load(str(file), None, NOW - 2 * DAY)
 
 
-def with_der(change: Callable[[bytes], bytes], issued: Issued) -> bytes:
-    """Give a file whose leaf is spoiled below its base64."""
-    text = b64encode(change(issued.certificate.public_bytes(Encoding.DER)))
-    return b"-----BEGIN CERTIFICATE-----\n" + text + b"\n-----END CERTIFICATE-----\n" + issued.key_pem
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -327,7 +355,8 @@ def test_damage_below_base64(before: bytes, after: bytes, tmp_path: Path) -> Non
     """What is decoded late, or raises of its own kind, is the same sentence."""
     issued = issue("a.test", by=authority("abcdef"))
     assert before in issued.certificate.public_bytes(Encoding.DER)
-    file = write(tmp_path / "a.pem", with_der(lambda der: der.replace(before, after, 1), issued))
+    spoiled = block(b"CERTIFICATE", issued.certificate.public_bytes(Encoding.DER).replace(before, after, 1))
+    file = write(tmp_path / "a.pem", spoiled + issued.key_pem)
     assert sentence(file) == f"{F}: its certificate 1 is damaged and cannot be decoded: copy the file anew"
 
 

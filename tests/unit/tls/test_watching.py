@@ -438,6 +438,19 @@ def test_a_new_file_that_is_bad(daemon: Daemon) -> None:
     assert daemon.serves("a.test") == [OLD.certificate]
 
 
+def test_a_bad_file_that_goes_away(daemon: Daemon) -> None:
+    """A file that was never in force goes without a word; when it comes back as bad, that is news."""
+    daemon.run()
+    for _ in range(2):
+        write(daemon.folder / "a.pem", b"")
+        daemon.wait()
+        assert len(daemon.told(LogLevel.error)) == 1
+        (daemon.folder / "a.pem").unlink()
+        daemon.wait()
+        assert daemon.told() == []
+    assert daemon.swaps == 0
+
+
 def test_a_certificate_of_the_future(daemon: Daemon) -> None:
     """A certificate of the future is told once, and serves from its beginning on, without a change of its files."""
     daemon.put("a", OLD)
