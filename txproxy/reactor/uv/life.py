@@ -5,6 +5,7 @@ Rule: uvloop reads, writes and closes; this object only translates. A connection
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from typing import Any
@@ -166,21 +167,38 @@ class Life:
 
     def connection_lost(self, exception: Exception | None) -> None:
         """The connection is over: uvloop closes the socket behind this."""
-        if self._reason is not None:
-            reason = self._reason
+        reason = _LOST
+        if isinstance(exception, OSError) and exception.__traceback__ is None:  # libuv says so
+            if self._reason is None and self.connected:
+                self._read_rest()
         elif exception is None:
             reason = DONE
-        elif isinstance(exception, OSError) and exception.__traceback__ is None:
-            reason = _LOST  # libuv says so
         else:
             reason = Failure(exception)  # of a receiver that was bound directly, which raised it
-            if isinstance(exception, OSError):
+            if self._reason is None and isinstance(exception, OSError):
                 # uvloop takes it for one of libuv's, and says nothing of it.
                 self._log.failure("a receiver of {transport!r} failed", reason, transport=self)
+        if self._reason is not None:
+            reason = self._reason
         # Not sooner: the other end must not hear of it long before our protocol does.
         if self.connected and reason is not _LOST and not self._aborting and not self._read_over:
             self._shut_down()
         self._lost(reason)
+
+    def _read_rest(self) -> None:
+        """Deliver what had come before a write found the reset that followed it, as reactors do that read first.
+
+        An early answer, or the alert that says why, is worth more than that the rest was not taken.
+        """
+        descriptor = self._uv.get_extra_info("socket").fileno()
+        while self._reading and not (self._fresh or self._read_over) and self._reason is None:
+            try:
+                data = os.read(descriptor, BUFFER_SIZE)
+            except OSError:
+                return  # there was nothing, or the reset itself
+            if not data:
+                return
+            self._deliver(data)
 
     # Inside.
 

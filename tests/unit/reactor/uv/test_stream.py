@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.reactor.uv.scene import HalfRecorder, Recorder, Scene
+from txproxy.reactor.transport import send_now
 
 MANY = 24 * 1024 * 1024
 
@@ -460,6 +461,33 @@ def test_a_reset_is_a_lost_connection(scene: Scene) -> None:
         client.transport.abortConnection()
         await scene.until(lambda: server.lost)
         assert (server.why, scene.complaints) == ("ConnectionLost", [])
+
+    scene.play(story)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_what_came_before_a_reset_is_read_although_a_write_finds_it_first(scene: Scene, paused: bool) -> None:
+    """An early answer, or TLS's last alert, is not lost with the connection; who has paused gets nothing."""
+
+    async def story(scene: Scene) -> None:
+        server = Recorder()
+        port = scene.listen(lambda: server)
+        plain = socket.create_connection((port.getHost().host, port.getHost().port))
+        with plain:
+            await scene.until(lambda: server.events)
+            server.transport.write(b"unread")
+            await scene.turns()
+            if paused:
+                server.transport.pauseProducing()
+            plain.sendall(b"no, because ...")
+        # In the turn in which it was closed: nobody has looked whether something can be read.
+        server.transport.write(b"more")
+        send_now(server.transport)
+        if paused:
+            server.transport.write(b"and more")  # Twisted's epoll asks again only if it has something to send
+        await scene.until(lambda: server.lost)
+        assert (server.data, server.why) == (b"" if paused else b"no, because ...", "ConnectionLost")
+        assert scene.complaints == []
 
     scene.play(story)
 
