@@ -16,6 +16,7 @@ import pytest
 from tests.support.addresses import HOST, free_port
 from tests.support.backend import Backend, Connection, ok
 from tests.support.daemon import Daemon, on_reactor
+from tests.support.messages import Gone
 from tests.support.tls_backend import PAST, Pki, nginx, over_tls, s_server, server_context
 from tests.support.waiting import until
 
@@ -142,6 +143,23 @@ def test_who_is_believed_is_talked_to(daemon, name):
             head = b"POST / HTTP/1.1\r\nHost: %b.test\r\nContent-Length: %d\r\n\r\n"
             response = client.ask(head % (name.encode(), len(body)) + body)
             assert (response.status, response.body) == (200, body or b"ok")
+
+
+@pytest.mark.parametrize("reactor", ["uvloop", "epoll"])
+def test_why_an_upload_was_refused_is_not_lost_in_a_reset(pki, play, start_daemon, reactor):
+    """TLS 1.3: the alert is read although the backend has closed before it took what we were still sending."""
+    context = server_context(pki.issue("server", HOST), clients=pki.ca)
+    backend = play(over_tls(context, answers))
+    daemon = start_daemon(upstream(backend.port, f"ca: {pki.ca}"), argv=on_reactor(reactor))
+    for _ in range(10):
+        with daemon.connect() as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 900000\r\n\r\n")
+            client.try_send(bytes(900000))
+            try:
+                client.response()
+            except Gone:
+                pass  # the rest of the upload was not read
+    assert {entry["cause"] for entry in daemon.logged(10)} == {"tls_alert_received"}
 
 
 def test_what_is_not_verified_is_said_at_the_start(daemon):
