@@ -129,8 +129,12 @@ class Frontend:
             exchange.pipeline = generation.pipeline
             if head.provenance and exchange.client.trusted:
                 self._believe(exchange, generation)
-            if exchange.client.tls is not None:
-                self._check_policy(exchange, generation)
+            facts = exchange.client.tls
+            if facts is not None:
+                served = facts.served
+                # Nearly always the last request's host.
+                if served is None or served[0] != head.authority or served[1] is not generation:
+                    self._check_policy(exchange, generation)
             elif generation.asks_of_plain and self._turned_away(exchange, generation):
                 return
             if head.method == b"TRACE":
@@ -179,16 +183,13 @@ class Frontend:
 
         The connection was let in for the host that it named: another one may ask for client certificates.
         """
-        facts, authority = exchange.client.tls, exchange.head.authority
-        served = facts.served
-        if served is not None and served[0] == authority and served[1] is generation:
-            return
+        facts = exchange.client.tls
         if generation.policies.of(_host(exchange.head) or None) != facts.policy:
             raise ProxyError(
                 MISDIRECTED_REQUEST,
                 f"the connection is for {facts.server_name or 'no host'}, whose TLS policy is not this host's",
             )
-        facts.served = (authority, generation)
+        facts.served = (exchange.head.authority, generation)
 
     @staticmethod
     def _turned_away(exchange: Exchange, generation: Generation) -> bool:

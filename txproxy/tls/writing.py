@@ -28,6 +28,8 @@ from .openssl import (
 
 # What may wait in here before it is encrypted: as much as transports of Twisted's keep.
 BUFFER_SIZE = 64 * 1024
+# Encrypt on while one more record fits into the scratch.
+_ROOM = SCRATCH_BYTES - 2 * RECORD_BYTES
 
 
 class Writing:
@@ -41,6 +43,7 @@ class Writing:
     TLS = True
     __slots__ = (
         "__weakref__",
+        "_answered",
         "_delivering",
         "_dirty",
         "_end",
@@ -96,6 +99,8 @@ class Writing:
         self._read_over = self._write_ending = self._write_over = False
         #: what is written is still wanted
         self._writable = True
+        #: bytes that left because the peer wanted an answer of the library
+        self._answered = 0
         self._producer: Any = None
         self._reason: Failure | None = None
 
@@ -171,7 +176,6 @@ class Writing:
         """Encrypt in full records, and send some of them at a time."""
         scratch, ssl, out = self._scratch, self._ssl, self._from
         start = octets_of(data)
-        records: list[bytes] = []
         size = 0
         for at in range(0, len(data), RECORD_BYTES):
             wanted = min(RECORD_BYTES, len(data) - at)
@@ -179,16 +183,13 @@ class Writing:
             if written != wanted:
                 self._fail(Failure(problem(self.tls, written)))
                 return
-            # Each at once: the library keeps the room that it once needed.
-            record = scratch.view[: bio_read(out, scratch.buffer, SCRATCH_BYTES)]
-            records.append(record)
-            size += len(record)
-            if size > BUFFER_SIZE:
-                self._send(b"".join(records))
-                records.clear()
+            # Each at once: the library keeps the room that it once needed. Behind each other: nothing is joined.
+            size += bio_read(out, scratch.buffer + size, SCRATCH_BYTES - size)
+            if size > _ROOM:
+                self._send(scratch.view[:size])
                 size = 0
-        if records:
-            self._send(b"".join(records))
+        if size:
+            self._send(scratch.view[:size])
 
     def _flush_records(self) -> None:
         """Send what the library has to say by itself."""
