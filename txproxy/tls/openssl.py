@@ -62,6 +62,9 @@ def problem(connection: SSL.Connection, result: int) -> Exception:
     """Give what pyOpenSSL would have raised for a call that returned this; the library's queue is empty behind it."""
     try:
         connection._raise_ssl_error(connection._ssl, result)
+    except SSL.Error as error:
+        # It says all by itself; who keeps it shall not keep the frames, and so the connection, that it went through.
+        return error.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - a callback's may be of any kind, and is what is asked for
         return error
     finally:

@@ -12,28 +12,16 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet import interfaces
-from twisted.internet.error import ConnectionAborted, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txproxy.reactor.transport import receive_with, sender_of
 
-from .openssl import (
-    CLOSE_NOTIFY,
-    RECORD_BYTES,
-    SCRATCH_BYTES,
-    WANTS_READ,
-    Scratch,
-    bio_write,
-    problem,
-    ssl_get_error,
-    ssl_read,
-)
-from .writing import BUFFER_SIZE, Writing
+from .openssl import Scratch, bio_write
+from .reading import Reading
+from .writing import BUFFER_SIZE
 
-# Read on while one more record fits into the scratch.
-_ROOM = SCRATCH_BYTES - RECORD_BYTES
-_NOTHING = 0
 _OF_THE_SOCKET = frozenset(
     ("getPeer", "getHost", "getTcpNoDelay", "setTcpNoDelay", "getTcpKeepAlive", "setTcpKeepAlive", "reactor")
 )
@@ -49,7 +37,7 @@ _OF_THE_SOCKET = frozenset(
     interfaces.IProtocol,
     interfaces.IHalfCloseableProtocol,
 )
-class TlsTransport(Writing):
+class TlsTransport(Reading):
     """The protocol of a transport, and the transport of a protocol.
 
     :param scratch: of the reactor.
@@ -81,8 +69,8 @@ class TlsTransport(Writing):
 
     def _begin(self) -> None:
         self.inner.makeConnection(self)
-        if self.connected and not self.disconnecting:
-            self._shake()
+        if self.connected and not self._write_over:
+            self._shake()  # also for who has ended it already: what was written still leaves
 
     def connectionMade(self) -> None:
         """Part of IProtocol, for those who call it by themselves; `makeConnection` does all."""
@@ -99,7 +87,10 @@ class TlsTransport(Writing):
         except SSL.WantReadError:
             self._flush_records()
             return
-        except Exception:  # noqa: BLE001 - besides the library's own, whatever a callback of a context has raised
+        except SSL.Error as error:
+            self._fail(Failure(error.with_traceback(None)))  # as in `problem`
+            return
+        except Exception:  # noqa: BLE001 - whatever a callback of a context has raised
             self._fail(Failure())
             return
         if self._reason is not None:
@@ -126,92 +117,19 @@ class TlsTransport(Writing):
         if interfaces.IHandshakeListener.providedBy(self.inner):
             self.inner.handshakeCompleted()
 
-    def _received(self, data: bytes) -> None:
-        """Take what has arrived, and give the protocol what can be decrypted of it."""
-        bio_write(self._into, data, len(data))
-        if self._paused or self._delivering or self._read_over:
-            self._left = True
-            return
-        scratch, ssl = self._scratch, self._ssl
-        size = ssl_read(ssl, scratch.buffer, RECORD_BYTES)
-        if size > 0:
-            got = ssl_read(ssl, scratch.buffer + size, RECORD_BYTES)
-            if got < 0 and ssl_get_error(ssl, got) == WANTS_READ:
-                # Nearly always: one record, and no more. `_deliver` without its frame and loops.
-                self._delivering = True
-                try:
-                    self._receiver(scratch.view[:size])
-                finally:
-                    self._delivering = False
-                return
-            size += max(got, 0)
-        self._deliver(max(size, 0))
-
-    def _deliver(self, size: int = 0) -> None:
-        """Give the protocol what can be decrypted, until it wants no more; `size` octets are in the scratch already."""
-        if self._paused or self._delivering or self._read_over:
-            self._left = True
-            return
-        self._delivering = True
-        scratch = self._scratch
-        buffer, ssl = scratch.buffer, self._ssl
-        end = _NOTHING
-        why: Exception | None = None
-        try:
-            while end == _NOTHING:
-                while size <= _ROOM:
-                    got = ssl_read(ssl, buffer + size, RECORD_BYTES)
-                    if got <= 0:
-                        end = ssl_get_error(ssl, got)
-                        # Asked at once: the library keeps its errors for all connections in one queue.
-                        why = None if end in (WANTS_READ, CLOSE_NOTIFY) else problem(self.tls, got)
-                        break
-                    size += got
-                if size:
-                    self._receiver(scratch.view[:size])
-                    size = 0
-                    if why is None and not self._wanted():
-                        self._left = end != WANTS_READ
-                        return
-        finally:
-            self._delivering = False
-        if end != WANTS_READ:
-            self._read_ended(why)
-
-    def _to_inner(self, data: bytes) -> None:
-        self.inner.dataReceived(data)
-
-    def _read_ended(self, why: Exception | None) -> None:
-        """No more bytes will come: the peer says so, or it has sent what is no TLS."""
-        if not self.connected or self._read_over:
-            return
-        if why is not None:
-            self._fail(Failure(why))
-            return
-        self._read_over = True
-        half_closeable: Any = interfaces.IHalfCloseableProtocol(self.inner, None)
-        if half_closeable is not None:
-            half_closeable.readConnectionLost()
-        else:
-            self._producer_gone()
-            self.loseConnection()
-
-    def readConnectionLost(self) -> None:
-        """The transport below reads no more: an end, if the peer has said that it would come."""
-        if self._left and self._paused:
-            self._end = True  # it comes behind what waits
-        elif self._read_over:
-            if self._write_over:
-                self.transport.loseConnection()
-        elif self.connected:
-            when = "during the handshake" if self.shaking else "without close_notify"
-            self._abort(Failure(ConnectionLost(f"the connection was closed {when}")))
+    def _cut(self) -> Failure:
+        when = "during the handshake" if self.shaking else "without close_notify"
+        return Failure(ConnectionLost(f"the connection was closed {when}"))
 
     def writeConnectionLost(self) -> None:
         """Our half is closed, by us: nothing to do."""
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport below is gone."""
+        if self._reason is not None:
+            reason = self._reason
+        elif not self._read_over and not self.disconnecting and reason.check(ConnectionDone):
+            reason = self._cut()  # an end, for a transport that tells nobody of halves; the peer has not said so
         self.connected = self._writable = False
         self._read_over = self._write_over = True
         self._pending.clear()
@@ -222,52 +140,7 @@ class TlsTransport(Writing):
         inner = self.inner
         # With what refers back to us this would be a circle, which waits for the garbage collector.
         self._receiver = self._send = self.dataReceived = self._nobody
-        self._lost(inner, reason if self._reason is None else self._reason)
-
-    # IPushProducer: of what arrives.
-
-    def bindReceiver(self, receiver: Any) -> None:
-        """Call this with what arrives, with nothing in between; see `reactor.transport.receive_with`."""
-        if self.connected:
-            self._receiver = receiver
-
-    def pauseProducing(self) -> None:
-        """Stop reading; what has been decrypted by then is all that was delivered."""
-        self._paused = True
-        if self.connected:
-            self.transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Go on reading, with what waits here, in a later turn."""
-        if not self._paused:
-            return
-        self._paused = False
-        if not self.connected:
-            return
-        if self._left and not self._delivering:
-            self._scratch.reactor.callLater(0, self._deliver_left)
-        else:
-            self.transport.resumeProducing()
-
-    def _wanted(self) -> bool:
-        return self.connected and not self._paused
-
-    def _deliver_left(self) -> None:
-        if not self._wanted():
-            return
-        self._left = False
-        self._deliver()
-        if not self._wanted():
-            return
-        if self._end:
-            self._end = False
-            self.readConnectionLost()
-        else:
-            self.transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Nobody wants what arrives."""
-        self.loseConnection()
+        self._lost(inner, reason)
 
     def _lost(self, inner: Any, reason: Failure) -> None:
         """Tell the protocol."""

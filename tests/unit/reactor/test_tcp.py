@@ -6,31 +6,15 @@ import socket
 from typing import Any
 
 import pytest
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
 from twisted.internet.test import test_tcp as twisted_tcp
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.reactor.batching import BatchingReactor
 from txproxy.reactor.tcp import Turn, connect_tcp, listen_tcp
 
 # Twisted's test of a broken TLS context warns of the context it breaks.
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not explicitly provide any OpenSSL")
-
-
-class BatchingReactor(EPollReactor):
-    """epoll, with our transports wherever Twisted's would be."""
-
-    def listenTCP(self, port: Any, factory: Any, backlog: int = 50, interface: Any = "") -> Any:
-        """Listen."""
-        if isinstance(port, int):
-            return listen_tcp(self, port, factory, backlog, interface)
-        return super().listenTCP(port, factory, backlog, interface)
-
-    def connectTCP(self, host: Any, port: Any, factory: Any, timeout: Any = 30, bindAddress: Any = None) -> Any:
-        """Connect."""
-        if bindAddress is None and timeout == 30 and isinstance(port, int):
-            return connect_tcp(self, host, port, factory, Turn(self))
-        return super().connectTCP(host, port, factory, timeout, bindAddress)
 
 
 def _cases() -> dict[str, type[SynchronousTestCase]]:

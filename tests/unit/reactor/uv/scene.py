@@ -14,6 +14,8 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.unit.reactor.batching import BatchingReactor
+
 LIMIT = 8.0
 
 
@@ -227,5 +229,9 @@ def uvloop_reactor() -> Any:
     return UvloopReactor()
 
 
-_REACTORS: dict[str, Callable[[], Any]] = {"epoll": EPollReactor, "uvloop": uvloop_reactor}
+_REACTORS: dict[str, Callable[[], Any]] = {
+    "epoll": EPollReactor,
+    "batching": BatchingReactor,  # epoll with our transports
+    "uvloop": uvloop_reactor,
+}
 __all__ = ["Dialing", "Factory", "HalfRecorder", "Recorder", "Scene"]
