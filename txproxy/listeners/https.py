@@ -102,7 +102,7 @@ class HttpsFactory(HttpFactory):
             client=arrival.ip or "-",
             listener=self._listener,
         )
-        self._frontend.counters.failed("tls_handshake_failed")
+        self._frontend.counters.failed_handshakes += 1
         self._lost(server)
 
     def _http(self, arrival: _Arrival, scheme: str, facts: TlsFacts | None) -> ServerConnection:

@@ -21,6 +21,7 @@ class Counters:
         "bytes_received",
         "bytes_sent",
         "causes",
+        "failed_handshakes",
         "requests",
         "responses",
     )
@@ -28,6 +29,8 @@ class Counters:
     def __init__(self) -> None:
         self.accepted_connections = 0
         self.active_connections = 0
+        #: of TLS, with clients
+        self.failed_handshakes = 0
         self.requests = 0
         self.active_exchanges = 0
         self.responses = [0, 0, 0, 0, 0, 0]
@@ -73,6 +76,7 @@ class Counters:
         return {
             "accepted_connections": self.accepted_connections,
             "active_connections": self.active_connections,
+            "failed_handshakes": self.failed_handshakes,
             "requests": self.requests,
             "active_exchanges": self.active_exchanges,
             "responses": {f"{hundreds}xx": self.responses[hundreds] for hundreds in range(1, 6)}

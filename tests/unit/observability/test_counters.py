@@ -15,6 +15,7 @@ def test_nothing_yet() -> None:
     assert Counters().snapshot() == {
         "accepted_connections": 0,
         "active_connections": 0,
+        "failed_handshakes": 0,
         "requests": 0,
         "active_exchanges": 0,
         "responses": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "none": 0},
