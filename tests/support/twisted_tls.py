@@ -14,30 +14,16 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet import _newtls
+from twisted.internet.interfaces import ILoggingContext
 from twisted.protocols import tls
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from txproxy.tls.openssl import Scratch
 from txproxy.tls.transport import TlsTransport
 
 
-class Bypassed:
-    """The transport below one that TLS was started on: without the short ways that go around what was written before.
-
-    Twisted's own stand-in (`_BypassTLS`) gives them as they are, and they do not know that there is TLS.
-    """
-
-    _OURS = frozenset(("sender", "turn", "bindReceiver", "flush"))
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._OURS:
-            raise AttributeError(name)
-        return getattr(self._transport, name)
-
-
+@implementer(ILoggingContext)
 class AsTwisteds(TlsTransport):
     """Made as `TLSMemoryBIOProtocol` is.
 
@@ -62,11 +48,9 @@ class AsTwisteds(TlsTransport):
 
     def logPrefix(self) -> str:
         """Name the protocol, as lines of the old log begin."""
-        return f"{type(self.inner).__name__} (TLS)"
-
-    def makeConnection(self, transport: Any) -> None:
-        """Take the transport; the handshake begins."""
-        super().makeConnection(Bypassed(transport) if isinstance(transport, _newtls._BypassTLS) else transport)
+        inner = self.inner
+        name = inner.logPrefix() if ILoggingContext.providedBy(inner) else type(inner).__name__
+        return f"{name} (TLS)"
 
     def _begin(self) -> None:
         self._use(self.factory._creatorCallable(self))

@@ -10,6 +10,7 @@ errors stay Twisted's: the bytes wait in its own buffer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import main, tcp
@@ -95,6 +96,15 @@ class _Batching:
         self._tempDataLen += len(data)
         self.flush()
         self._maybePauseProducer()  # type: ignore[attr-defined]
+
+    def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
+        """Put TLS between this transport and its protocol, as `ITLSTransport.startTLS` has it.
+
+        From here on whoever writes goes Twisted's own ways, which know of it: ours would send in clear.
+        """
+        twisteds: Any = tcp.Connection.write
+        self.__dict__.update(write=partial(twisteds, self), sender=None)
+        super().startTLS(contextFactory, normal)  # type: ignore[misc]
 
     def end_turn(self) -> None:
         """Called at the end of a turn in which something was written."""

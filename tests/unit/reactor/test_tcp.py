@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
 from twisted.internet.test import test_tcp as twisted_tcp
+from twisted.internet.test import test_tls as twisted_tls
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.reactor.batching import BatchingReactor
 from txproxy.reactor.tcp import Turn, connect_tcp, listen_tcp
+from txproxy.reactor.transport import unsent_bytes
 
 # Twisted's test of a broken TLS context warns of the context it breaks.
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not explicitly provide any OpenSSL")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not explicitly provide any OpenSSL"),
+    # Some of Twisted's tests leave sockets of their own to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed .socket.socket:ResourceWarning"),
+]
 
 
 def _cases() -> dict[str, type[SynchronousTestCase]]:
@@ -29,6 +38,9 @@ def _cases() -> dict[str, type[SynchronousTestCase]]:
         twisted_tcp.TCPConnectionTestsBuilder,
         twisted_tcp.TCPTransportTestsBuilder,
         twisted_tcp.AbortConnectionTests,
+        # Twisted's TLS on our transports: what it starts must not be gone around.
+        twisted_tls.SSLClientTestsMixin,
+        twisted_tls.StartTLSClientTestsMixin,
     )
     of_ours = {"reactorFactory": BatchingReactor, "__module__": __name__}
     return {
@@ -38,6 +50,17 @@ def _cases() -> dict[str, type[SynchronousTestCase]]:
 
 
 globals().update(_cases())
+
+
+@contextmanager
+def capturing() -> Iterator[list[Any]]:
+    """Collect what is logged meanwhile."""
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        yield events
+    finally:
+        globalLogPublisher.removeObserver(events.append)
 
 
 class _Sink(Protocol):
@@ -158,3 +181,103 @@ def test_a_producer_is_paused_and_resumed_once_it_is_sent(joined: _Joined) -> No
     joined.until(lambda: "resume" in heard)
     transport.unregisterProducer()
     assert heard == ["pause", "resume"]
+
+
+class _Waiting:
+    """Adds itself to a turn."""
+
+    def __init__(self, transport: Any, act: Any) -> None:
+        self.transport, self.act = transport, act
+
+    def end_turn(self) -> None:
+        """Act."""
+        self.act()
+
+    def turn_failed(self, error: Exception) -> None:
+        """As TLS has it: the connection below ends."""
+        self.transport.turn_failed(error)
+
+
+def test_whoever_writes_can_wait_for_the_end_of_the_turn(joined: _Joined) -> None:
+    """`Turn.add` calls everybody once, in order, at the end of the turn and not within it."""
+    called: list[str] = []
+    turn = joined.client.transport.turn
+    turn.add(_Waiting(None, lambda: called.append("a")))
+    turn.add(_Waiting(None, lambda: called.append("b")))
+    assert called == []
+    joined.until(lambda: called)
+    assert called == ["a", "b"]
+
+
+def test_a_fault_at_the_end_of_a_turn_ends_one_connection(joined: _Joined) -> None:
+    """The connection of whoever raises is lost for that reason, which is logged; others have their turn."""
+    called: list[str] = []
+    reasons: list[Any] = []
+    joined.client.connectionLost = reasons.append  # type: ignore[method-assign]
+    turn = joined.client.transport.turn
+
+    def fail() -> None:
+        raise RuntimeError("a fault")
+
+    with capturing() as logged:
+        turn.add(_Waiting(joined.client.transport, fail))
+        turn.add(_Waiting(None, lambda: called.append("b")))
+        joined.until(lambda: reasons)
+    assert called == ["b"]
+    assert reasons[0].check(RuntimeError)
+    assert any("failed" in event["log_format"] for event in logged)
+    joined.client.lost = True
+    joined.until(lambda: joined.server.lost)
+
+
+def test_a_sender_sends_at_once_and_in_order(joined: _Joined) -> None:
+    """What `sender` gives needs no end of a turn; what was written before goes in front."""
+    transport = joined.client.transport
+    send = transport.sender()
+    transport.write(b"first ")
+    send(b"second")
+    assert unsent_bytes(transport) == 0
+    assert joined.server.transport.socket.recv(100, socket.MSG_PEEK) == b"first second"
+    transport.write(b" third")
+    joined.until(lambda: joined.server.got == b"first second third")
+
+
+def test_what_a_sender_cannot_send_waits_in_order(joined: _Joined) -> None:
+    """More than the kernel takes goes on by Twisted's way; the producer is paused, and what follows stays behind."""
+    heard: list[str] = []
+
+    class Producer:
+        def pauseProducing(self) -> None:
+            heard.append("pause")
+
+        def resumeProducing(self) -> None:
+            heard.append("resume")
+
+        def stopProducing(self) -> None:
+            """Not called here."""
+
+    transport = joined.client.transport
+    transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport.registerProducer(Producer(), True)
+    send = transport.sender()
+    sent = bytes(range(256)) * 32768
+    send(sent)
+    assert heard == ["pause"]
+    send(b" behind")
+    transport.write(b" it")
+    joined.until(lambda: len(joined.server.got) == len(sent) + 10)
+    assert bytes(joined.server.got) == sent + b" behind it"
+    joined.until(lambda: heard[-1] == "resume")
+    transport.unregisterProducer()
+
+
+def test_behind_its_connections_end_a_sender_does_nothing(joined: _Joined) -> None:
+    """What is sent to a connection that is over is dropped, without an error."""
+    transport = joined.client.transport
+    send = transport.sender()
+    send(b"all")
+    transport.loseConnection()
+    joined.until(lambda: joined.server.lost and joined.client.lost)
+    send(b"no")
+    assert bytes(joined.server.got) == b"all"
+    assert unsent_bytes(transport) == 0

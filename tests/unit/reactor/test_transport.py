@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Server
 
-from txproxy.reactor.transport import unsent_bytes, untaken_bytes
+from txproxy.reactor.transport import sender_of, unsent_bytes, untaken_bytes
 
 
 class Idle(Clock):
@@ -60,3 +60,21 @@ def test_a_transport_that_tells_nothing() -> None:
     other.close()
     gone.close()
     assert untaken_bytes(gone) == 0
+
+
+def test_who_can_send_at_once_is_asked_to() -> None:
+    """`sender_of` gives the transport's own sender, and its `write` where it has none, or none any more (TLS)."""
+
+    class Plain:
+        def write(self, data: bytes) -> str:
+            return "written"
+
+    class Ours(Plain):
+        sender: object = None
+
+        def __init__(self) -> None:
+            self.sender = lambda: lambda data: "sent"
+
+    started = Ours()
+    started.sender = None
+    assert [sender_of(each)(b"x") for each in (Plain(), Ours(), started)] == ["written", "sent", "written"]

@@ -28,7 +28,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "test_loseConnectionAfterConnectionLost": _PRIVATE + " (_shutdownTLS)",
         "test_errorWriting": _PRIVATE + " (_tlsConnection.send)",
         "test_wrappedProtocolInterfaces": "it wants the interfaces of whatever is below; ours provides what it has",
-        "test_noCircularReferences": "it counts in the turn of the end, when the end of that turn is still to be called",
+        "test_noCircularReferences": "it counts in the turn of the end, which holds us until it is over",
     },
     "TLSProducerTests": {
         "test_streamingProducerPausedInWriteBlockedOnReadMode": "it wants a pause for 5 bytes; ours takes 64 KiB",

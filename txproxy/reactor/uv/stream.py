@@ -154,6 +154,8 @@ class StreamTransport(Sending):
             self.unregisterProducer()
         self._bound = None
         self._receive_with(self._deliver)
+        # Ours sends at once, so before what was written in clear by now, and for others past TLS.
+        self.__dict__["sender"] = None
         startTLS(self, contextFactory, normal, StreamTransport)
         # They stand in front of the class's own, by which TLS itself writes.
         self.__dict__.update(through_tls(self))
