@@ -10,7 +10,6 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet import interfaces
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .openssl import (
@@ -39,7 +38,6 @@ _NOTHING = 0
 class Reading(Writing):
     """The producer that a connection is."""
 
-    _log = Logger()
     __slots__ = ()
 
     # As the protocol of the transport below.
@@ -127,7 +125,10 @@ class Reading(Writing):
             half_closeable.readConnectionLost()
         else:
             self._producer_gone()
-            self.loseConnection()
+            if self.disconnecting:
+                self._end_now()  # it has waited for who produced
+            else:
+                self.loseConnection()
 
     def readConnectionLost(self) -> None:
         """The transport below reads no more: an end, if the peer has said that it would come."""
@@ -174,8 +175,7 @@ class Reading(Writing):
         try:
             self._deliver()
         except Exception as error:  # noqa: BLE001 - a protocol's: it ends its connection, as in what a reactor calls
-            self._log.failure("a protocol of {transport!r} failed", transport=self)
-            self._abort(Failure(error))
+            self._protocol_failed(error)
             return
         if not self._wanted():
             return
@@ -195,9 +195,6 @@ class Reading(Writing):
         return self._read_over
 
     def _producer_gone(self) -> None:
-        raise NotImplementedError
-
-    def _abort(self, reason: Failure | None) -> None:
         raise NotImplementedError
 
     def _cut(self) -> Failure:

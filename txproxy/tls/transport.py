@@ -112,7 +112,7 @@ class TlsTransport(Reading):
         if self._producer is not None and self.connected:
             self.transport.registerProducer(self._producer, True)
             if self._pending_size > BUFFER_SIZE:
-                self.end_turn()
+                # First: what has waited is sent behind this, and the transport below pauses who fills it.
                 self._producer.resumeProducing()
         if interfaces.IHandshakeListener.providedBy(self.inner):
             self.inner.handshakeCompleted()
@@ -160,8 +160,7 @@ class TlsTransport(Reading):
         if self.shaking and not self._pending:
             self._abort(None)
         elif self._producer is None:
-            self._writable = False
-            self.end_turn()
+            self._end_now()
 
     def loseWriteConnection(self) -> None:
         """End our half behind what was written (RFC 8446, section 6.1)."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet._producer_helpers import _PullToPush
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txproxy.reactor.transport import unsent_bytes
@@ -25,6 +25,7 @@ from .openssl import (
     problem,
     ssl_write,
 )
+from .pulling import Pulled
 
 # What may wait in here before it is encrypted: as much as transports of Twisted's keep.
 BUFFER_SIZE = 64 * 1024
@@ -41,6 +42,7 @@ class Writing:
     """
 
     TLS = True
+    _log = Logger()
     __slots__ = (
         "__weakref__",
         "_answered",
@@ -207,6 +209,14 @@ class Writing:
     def _fail(self, failure: Failure) -> None:
         raise NotImplementedError
 
+    def _abort(self, reason: Failure | None) -> None:
+        raise NotImplementedError
+
+    def _protocol_failed(self, error: Exception) -> None:
+        """End for what a protocol or a producer has raised where no transport of a reactor's would see it."""
+        self._log.failure("a protocol or producer of {transport!r} failed", Failure(error), transport=self)
+        self._abort(Failure(error))
+
     # IConsumer.
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -219,26 +229,30 @@ class Writing:
         if self._write_over or not self.connected:
             producer.stopProducing()
             return
-        pulled = None if streaming else _PullToPush(producer, self)
+        pulled = None if streaming else Pulled(producer, self._scratch.reactor, self._protocol_failed)
         self._producer = producer if pulled is None else pulled
         if not self.shaking:
             # Nothing stays in here for longer than a turn: who is full is the transport below.
             self.transport.registerProducer(self._producer, True)
         if pulled is not None:
-            pulled.startStreaming()
+            pulled.ask_on()
 
     def unregisterProducer(self) -> None:
         """Take no more of the producer's bytes."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        if isinstance(producer, _PullToPush):
-            producer.stopStreaming()
+        if isinstance(producer, Pulled):
+            producer.ask_no_more()
         if not self.shaking:
             self.transport.unregisterProducer()
         if self.disconnecting:
-            self._writable = False
-            self.end_turn()
+            self._end_now()
+
+    def _end_now(self) -> None:
+        """Behind what was written nothing more comes."""
+        self._writable = False
+        self.end_turn()
 
     def stopConsuming(self) -> None:
         """The producer is lost."""
