@@ -19,11 +19,12 @@ from .openssl import (
     WANTS_READ,
     bio_read,
     bio_write,
+    octets_of,
     problem,
     ssl_get_error,
     ssl_read,
 )
-from .writing import Writing
+from .writing import NOTHING_UNREAD, Writing
 
 # What a record has beside its data, in any suite and version; more of it is something else, which may want an answer.
 _FRAMING = 64
@@ -33,6 +34,8 @@ _MOST_ANSWERS = 16 * 1024
 # Read on while one more record fits into the scratch.
 _ROOM = SCRATCH_BYTES - RECORD_BYTES
 _NOTHING = 0
+# What the library is given at a time: it keeps the room that it once needed for as long as the connection lives.
+_PIECE = RECORD_BYTES + _FRAMING
 
 
 class Reading(Writing):
@@ -44,10 +47,11 @@ class Reading(Writing):
 
     def _received(self, data: bytes) -> None:
         """Take what has arrived, and give the protocol what can be decrypted of it."""
-        bio_write(self._into, data, len(data))
-        if self._paused or self._delivering or self._read_over:
-            self._left = True
+        if self._left or self._paused or self._delivering or self._read_over or len(data) > _PIECE:
+            self._keep(data)
+            self._deliver()
             return
+        bio_write(self._into, data, len(data))
         scratch, ssl = self._scratch, self._ssl
         size = ssl_read(ssl, scratch.buffer, RECORD_BYTES)
         if size > 0:
@@ -65,10 +69,23 @@ class Reading(Writing):
             size += max(got, 0)
         self._deliver(max(size, 0))
 
+    def _keep(self, data: bytes) -> None:
+        """Keep what the library does not get yet, behind what is kept; nothing, behind the peer's end."""
+        if not self._read_over:
+            self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
+
+    def _feed(self) -> None:
+        """Give the library the next piece of what is kept."""
+        unread = self._unread
+        piece = unread[:_PIECE]
+        # An empty view would hold all that it was a part of.
+        self._unread = unread[_PIECE:] if len(unread) > _PIECE else NOTHING_UNREAD
+        bio_write(self._into, octets_of(piece), len(piece))
+
     def _deliver(self, size: int = 0) -> None:
         """Give the protocol what can be decrypted, until it wants no more; `size` octets are in the scratch already."""
         if self._paused or self._delivering or self._read_over:
-            self._left = True
+            self._left = not self._read_over
             return
         self._delivering = True
         scratch = self._scratch
@@ -79,12 +96,18 @@ class Reading(Writing):
             while end == _NOTHING:
                 while size <= _ROOM:
                     got = ssl_read(ssl, buffer + size, RECORD_BYTES)
-                    if got <= 0:
-                        end = ssl_get_error(ssl, got)
+                    if got > 0:
+                        size += got
+                        continue
+                    end = ssl_get_error(ssl, got)
+                    if end != WANTS_READ:
                         # Asked at once: the library keeps its errors for all connections in one queue.
-                        why = None if end in (WANTS_READ, CLOSE_NOTIFY) else problem(self.tls, got)
+                        why = None if end == CLOSE_NOTIFY else problem(self.tls, got)
                         break
-                    size += got
+                    if not self._unread:
+                        break
+                    end = _NOTHING
+                    self._feed()
                 if size:
                     self._receiver(scratch.view[:size])
                     size = 0
@@ -120,6 +143,7 @@ class Reading(Writing):
             self._fail(Failure(why))
             return
         self._read_over = True
+        self._unread = NOTHING_UNREAD
         half_closeable: Any = interfaces.IHalfCloseableProtocol(self.inner, None)
         if half_closeable is not None:
             half_closeable.readConnectionLost()

@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from txproxy.reactor.transport import receive_with, sender_of
 
-from .openssl import Scratch, bio_write
+from .openssl import Scratch
 from .reading import Reading
-from .writing import BUFFER_SIZE
+from .writing import BUFFER_SIZE, NOTHING_UNREAD
 
 _OF_THE_SOCKET = frozenset(
     ("getPeer", "getHost", "getTcpNoDelay", "setTcpNoDelay", "getTcpKeepAlive", "setTcpKeepAlive", "reactor")
@@ -76,9 +76,10 @@ class TlsTransport(Reading):
         """Part of IProtocol, for those who call it by themselves; `makeConnection` does all."""
 
     def _shaking_received(self, data: bytes) -> None:
-        if data:
-            bio_write(self._into, data, len(data))
-        self._shake()
+        self._keep(data)
+        while self.shaking and self._unread:
+            self._feed()
+            self._shake()
 
     def _shake(self) -> None:
         """Go on with the handshake, with what has arrived."""
@@ -132,6 +133,7 @@ class TlsTransport(Reading):
             reason = self._cut()  # an end, for a transport that tells nobody of halves; the peer has not said so
         self.connected = self._writable = False
         self._read_over = self._write_over = True
+        self._unread = NOTHING_UNREAD
         self._pending.clear()
         self._pending_size = 0
         producer, self._producer = self._producer, None
@@ -211,6 +213,7 @@ class TlsTransport(Reading):
         self.disconnecting = self._read_over = self._write_over = True
         if self._reason is None:
             self._reason = reason
+        self._unread = NOTHING_UNREAD
         self._pending.clear()
         self._pending_size = 0
         self._producer_gone()

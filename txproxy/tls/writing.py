@@ -31,6 +31,7 @@ from .pulling import Pulled
 BUFFER_SIZE = 64 * 1024
 # Encrypt on while one more record fits into the scratch.
 _ROOM = SCRATCH_BYTES - 2 * RECORD_BYTES
+NOTHING_UNREAD = memoryview(b"")
 
 
 class Writing:
@@ -63,6 +64,7 @@ class Writing:
         "_send",
         "_ssl",
         "_turn",
+        "_unread",
         "_writable",
         "_write_ending",
         "_write_over",
@@ -98,6 +100,8 @@ class Writing:
         self._paused = self._delivering = False
         #: something has arrived that nobody was there to read, and the end of the transport below behind it
         self._left = self._end = False
+        #: arrived, and not given to the library yet
+        self._unread = NOTHING_UNREAD
         self._read_over = self._write_ending = self._write_over = False
         #: what is written is still wanted
         self._writable = True
