@@ -336,15 +336,15 @@ class Talk:
 
     def turn(self) -> Talk:
         """Let this turn end: what is asked for meanwhile comes in the next one, as with every reactor."""
-        for call in [call for call in self.clock.getDelayedCalls() if call.getTime() <= self.clock.seconds()]:
+        for call in self._due():
             if call.active():
-                self._call(call)
+                self.clock.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
         return self
 
-    def _call(self, call: Any) -> None:
-        self.clock.calls.remove(call)
-        call.called = 1
-        call.func(*call.args, **call.kw)
+    def _due(self) -> list[Any]:
+        return [call for call in self.clock.getDelayedCalls() if call.getTime() <= self.clock.seconds()]
 
     def deliver(self, cut: int = 0) -> bool:
         """Let what the other end has to send arrive, in pieces of so many bytes; False: there was nothing."""
@@ -360,7 +360,7 @@ class Talk:
             out = self.below.take()
             for at in range(0, len(out), cut or len(out) or 1):
                 self.other.feed(out[at : at + (cut or len(out))])
-            if not self.deliver(cut) and not out and not self.clock.getDelayedCalls():
+            if not self.deliver(cut) and not out and not self._due():
                 return self
 
     def close(self) -> Talk:

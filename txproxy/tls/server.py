@@ -127,16 +127,17 @@ class TlsServer(TlsTransport):
 
     def _secured(self) -> None:
         self._wheel.forget(self)
-        doorkeeper, self._doorkeeper = self._doorkeeper, None
-        assert doorkeeper is not None
-        self.inner = doorkeeper.secured(self)
+        assert self._doorkeeper is not None
+        # Still the doorkeeper's if this raises: it is told of the end.
+        self.inner = self._doorkeeper.secured(self)
+        self._doorkeeper = None
         self.inner.makeConnection(self)
 
     def _lost(self, inner: Any, reason: Failure) -> None:
         self._wheel.forget(self)
         doorkeeper, self._doorkeeper = self._doorkeeper, None
         if doorkeeper is not None:
-            doorkeeper.turned_away(self, in_words(reason.value))
+            doorkeeper.turned_away(self, in_words(reason.value or ConnectionLost()))
         if inner is not None:
             inner.connectionLost(reason)
 
