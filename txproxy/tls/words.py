@@ -6,6 +6,7 @@ Rule: nothing is decided by these words; whoever decides looks at types and numb
 from __future__ import annotations
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectError, ConnectionLost
 
 
 def in_words(error: BaseException) -> str:
@@ -14,4 +15,6 @@ def in_words(error: BaseException) -> str:
         # The library's queue: the first is what happened, the others are who was told of it.
         reasons = [entry[2] for entry in error.args[0] if len(entry) == 3 and entry[2]]
         return reasons[0] if reasons else "the connection was closed without close_notify"
+    if isinstance(error, ConnectError | ConnectionLost) and error.args:
+        return str(error.args[0])  # as text it begins with a sentence that says less
     return str(error) or type(error).__name__

@@ -102,7 +102,7 @@ def test_applications_are_found_where_the_command_is_given(start: Start, route_m
 
 def test_the_demo_needs_nothing(start: Start) -> None:
     """It prints where to look, serves both sites, and the one through the other; the port is free to choose."""
-    child = start("demo", "--port", "0")
+    child = start("demo", "--port", "0", "--tls-port", "0")
     port = serving(child)
     assert get(port, f"a.localhost:{port}", "/x?y")[1].startswith("GET /x?y HTTP/1.1\n")
     assert get(port, "b.localhost")[1].startswith("asked: GET /\n")
@@ -120,7 +120,7 @@ def test_the_demo_on_a_port_that_is_taken(start: Start) -> None:
     """It says so, and ends with status 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        child = start("demo", "--port", port)
+        child = start("demo", "--port", port, "--tls-port", "0")
         _, err = child.communicate(timeout=60)
     assert child.returncode == 1
     assert port in err
