@@ -18,7 +18,7 @@ import pytest
 from tests.support.addresses import HOST
 from tests.support.certificates import pem, write
 from tests.support.daemon import Daemon
-from tests.support.tls import certificate, root
+from tests.support.tls import lasting, root
 
 MAP = """
 tls:
@@ -28,25 +28,10 @@ tls:
 hosts: {{"*": {{respond: {{status: 200, body: here}}}}}}
 """
 NAME = "app.example"
-CHECKS = [
-    "certinfo",
-    "sslv2",
-    "sslv3",
-    "tlsv1",
-    "tlsv1_1",
-    "tlsv1_2",
-    "tlsv1_3",
-    "compression",
-    "reneg",
-    "heartbleed",
-    "openssl_ccs",
-    "robot",
-    "fallback",
-    "resum",
-    "elliptic_curves",
-    "early_data",
-    "http_headers",
-]
+CHECKS = (
+    *("certinfo", "sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3", "compression", "reneg", "heartbleed"),
+    *("openssl_ccs", "robot", "fallback", "resum", "elliptic_curves", "early_data", "http_headers"),
+)
 # Of the test's CA and of loopback: validity of a century, no CRL, no CAA record. Of an application: its own security
 # headers, which a proxy must not invent.
 NOT_OURS = ("cert_validityPeriod", "cert_revocation", "DNS_CAArecord", "security_headers", "cert_extlifeSpan")
@@ -58,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("graded")
     write(made / "ca.pem", pem(root().certificate))
     for kind in ("ecdsa", "rsa"):
-        certificate(kind).write(made / f"{kind}.pem")
+        lasting(NAME, HOST, kind=kind, by=root()).write(made / f"{kind}.pem")
     return made
 
 
