@@ -35,10 +35,10 @@ SESSION_SECONDS_WITH_CLIENT = 300
 # Seconds after which ticket keys are made anew; a session of an older key costs its client a full handshake.
 ROTATION = 12 * 3600.0
 
-# Signature schemes (RFC 8446, section 4.2.3) that a key of this kind and curve signs with.
-_ECDSA = {"secp256r1": 0x0403, "secp384r1": 0x0503, "secp521r1": 0x0603}
+# The signature scheme (RFC 8446, section 4.2.3) that a key of this curve signs with, and the group that it is of.
+_ECDSA = {"secp256r1": (0x0403, 0x0017), "secp384r1": (0x0503, 0x0018), "secp521r1": (0x0603, 0x0019)}
 _ED25519 = 0x0807
-# Suites of TLS 1.2 with ECDSA that are in `_CIPHERS`.
+# Suites of TLS 1.2 for ECDSA and Ed25519 (RFC 8422, section 5.1) that are in `_CIPHERS`.
 _ECDSA_SUITES = frozenset((0xC02B, 0xC02C, 0xCCA9))
 
 
@@ -113,12 +113,18 @@ def best(certificates: Sequence[Certificate], hello: ClientHello) -> Certificate
 def _checks(certificate: Certificate, hello: ClientHello) -> bool:
     if certificate.kind == "rsa":
         return True
-    if certificate.kind == "ed25519":
-        return _ED25519 in hello.signature_algorithms
-    assert isinstance(certificate.key, EllipticCurvePrivateKey)
-    if _ECDSA.get(certificate.key.curve.name) not in hello.signature_algorithms:
+    scheme: int | None = _ED25519
+    group: int | None = None
+    if certificate.kind == "ecdsa":
+        assert isinstance(certificate.key, EllipticCurvePrivateKey)
+        scheme, group = _ECDSA.get(certificate.key.curve.name, (None, None))
+    if scheme not in hello.signature_algorithms:
         return False
-    return TLS13 in hello.versions or not _ECDSA_SUITES.isdisjoint(hello.cipher_suites)
+    if TLS13 in hello.versions:
+        return True
+    if group is not None and hello.groups and group not in hello.groups:
+        return False  # a key's curve is agreed on as well (RFC 8422, section 5.1.1)
+    return not _ECDSA_SUITES.isdisjoint(hello.cipher_suites)
 
 
 def server_context(
