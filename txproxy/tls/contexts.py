@@ -29,7 +29,9 @@ _CIPHERS = b":".join(
     for cipher in (b"AES128-GCM-SHA256", b"AES256-GCM-SHA384", b"CHACHA20-POLY1305")
     for key in (b"ECDSA", b"RSA")
 )
-# Seconds that a session may be taken up for; with client certificates, whose checks it skips, less.
+# Seconds that a session may be taken up for; with client certificates, whose checks it skips, less. That is no limit by
+# itself: in TLS 1.3 each handshake with a session gives a new one. So where certificates are shown, ticket keys live
+# no longer than that either, and nobody gets in by a certificate that was last checked earlier.
 SESSION_SECONDS = 2 * 3600
 SESSION_SECONDS_WITH_CLIENT = 300
 # Seconds after which ticket keys are made anew; a session of an older key costs its client a full handshake.
@@ -66,9 +68,9 @@ class ServerContexts:
         self._policy_of = policy_of
         self._protocols = tuple(protocols)
         self._seconds = seconds
-        self._made: dict[tuple[Certificate, HostPolicy], SSL.Context] = {}
+        #: with the time until which each is used
+        self._made: dict[tuple[Certificate, HostPolicy], tuple[SSL.Context, float]] = {}
         self._generation = store.generation
-        self._rotate_at = seconds() + ROTATION
 
     def connection(self, hello: ClientHello, local_ip: str) -> tuple[SSL.Connection, HostPolicy]:
         """Make the connection for a client, with the policy that it is held to.
@@ -88,15 +90,19 @@ class ServerContexts:
         return connection, policy
 
     def _context(self, certificate: Certificate, policy: HostPolicy) -> SSL.Context:
-        if self._generation != self._store.generation or self._seconds() >= self._rotate_at:
+        if self._generation != self._store.generation:
             self._generation = self._store.generation
-            self._rotate_at = self._seconds() + ROTATION
-            self._made.clear()
-        key = (certificate, policy)
-        context = self._made.get(key)
-        if context is None:
-            context = self._made[key] = server_context(certificate, policy, self._select)
-        return context
+            self._made = {}
+        now = self._seconds()
+        made, until = self._made.get((certificate, policy), (None, now))
+        if made is not None and now < until:
+            return made
+        # Policies come and go with route maps.
+        self._made = {key: kept for key, kept in self._made.items() if now < kept[1]}
+        made = server_context(certificate, policy, self._select)
+        seconds = ROTATION if policy.client_auth == "none" else SESSION_SECONDS_WITH_CLIENT
+        self._made[certificate, policy] = (made, now + seconds)
+        return made
 
     def _select(self, connection: SSL.Connection, offered: Sequence[bytes]) -> bytes:
         for protocol in self._protocols:
