@@ -1,0 +1,278 @@
+"""Certificates that are renewed while they are served, and what happens to those that are no good.
+
+Rule: load comes from clients of their own threads, that verify what they are shown; a request that fails is a failure
+of the test, whenever it was sent.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+import pytest
+from cryptography import x509
+
+from tests.support.addresses import HOST
+from tests.support.certificates import Issued, key_pem, pem, write
+from tests.support.daemon import Daemon, on_reactor
+from tests.support.tls import PAST, lasting, root
+from tests.support.tls_clients import TlsClient
+from tests.support.waiting import until
+
+# What is asked for is two seconds; more is left for a machine that does other things as well.
+SECONDS = 3.0
+
+
+def name_of(number: int) -> str:
+    """Give the host of a pair."""
+    return f"h{number}.test"
+
+
+def renewed(number: int) -> Issued:
+    """Issue the next certificate of a host."""
+    return lasting(name_of(number), by=root())
+
+
+def replace(file: Path, data: bytes) -> None:
+    """Put a file in place of another, in one step."""
+    write(file.with_suffix(".new"), data).rename(file)
+
+
+def key_first(folder: Path, made: Issued, number: int) -> None:
+    """Replace the key, then the chain."""
+    replace(folder / f"{number}.key", made.key_pem)
+    replace(folder / f"{number}.pem", made.chain_pem)
+
+
+def chain_first(folder: Path, made: Issued, number: int) -> None:
+    """Replace the chain, then the key."""
+    replace(folder / f"{number}.pem", made.chain_pem)
+    replace(folder / f"{number}.key", made.key_pem)
+
+
+def in_place(folder: Path, made: Issued, number: int) -> None:
+    """Write over both, in pieces."""
+    for file, data in ((folder / f"{number}.pem", made.chain_pem), (folder / f"{number}.key", made.key_pem)):
+        real = Path(os.path.realpath(file))
+        with real.open("wb") as opened:
+            opened.write(data[:100])
+            opened.flush()
+            opened.write(data[100:])
+
+
+def by_links(folder: Path, made: Issued, number: int) -> None:
+    """Turn links to files of another name, as certbot does."""
+    version = f"{number}-{made.certificate.serial_number:x}"
+    for suffix, data in ((".key", made.key_pem), (".pem", made.chain_pem)):
+        target = write(folder / "archive" / f"{version}{suffix}", data)
+        link = folder / f"{number}{suffix}.link"
+        link.symlink_to(target)
+        link.rename(folder / f"{number}{suffix}")
+
+
+WAYS: tuple[Callable[[Path, Issued, int], None], ...] = (key_first, chain_first, in_place, by_links)
+
+
+class Load:
+    """Clients that never stop: some with new connections, one with a connection that stays.
+
+    :ivar asked: requests that were answered. :ivar failed: why others were not.
+    """
+
+    def __init__(self, client: TlsClient, hosts: int) -> None:
+        self._client = client
+        self._hosts = hosts
+        self._over = threading.Event()
+        self.asked = 0
+        self.failed: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,)) for work in (self._new, self._new, self._kept)
+        ]
+
+    def __enter__(self) -> Self:
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join(30)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the test is about
+            self.failed.append(repr(error))
+
+    def _new(self) -> None:
+        number = 0
+        while not self._over.is_set():
+            number = (number + 1) % self._hosts
+            assert self._client.ask(name_of(number)).endswith(b"here")
+            self.asked += 1
+
+    def _kept(self) -> None:
+        with closing(self._client.connect(name_of(0))) as connection:
+            while not self._over.is_set():
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: h0.test\r\n\r\n")
+                received = b""
+                while not received.endswith(b"here"):
+                    piece = connection.recv(4096)
+                    assert piece, "the connection was closed"
+                    received += piece
+                self.asked += 1
+                self._over.wait(0.002)
+
+
+def serial(client: TlsClient, name: str) -> int:
+    """Give the serial number of the certificate that is shown for a name."""
+    with closing(client.connect(name)) as connection:
+        der = connection.getpeercert(binary_form=True)
+        assert der is not None
+        return x509.load_der_x509_certificate(der).serial_number
+
+
+def set_up(folder: Path, pairs: int, start_daemon: Callable[..., Daemon], reactor: str) -> tuple[Daemon, TlsClient]:
+    """Start the product with so many pairs, all of one directory but the first."""
+    (folder / "live" / "archive").mkdir(parents=True)
+    live = folder / "live"
+    write(folder / "ca.pem", pem(root().certificate))
+    for number in range(pairs):
+        key_first(live, renewed(number), number)
+    daemon = start_daemon(
+        f"tls: {{certificates: [{{cert: {live}/0.pem, key: {live}/0.key}}, {{directory: {live}}}]}}\n"
+        'hosts: {"*": {respond: {status: 200, body: here}}}\n'
+        "limits: {requests_per_connection: 1000000}\nlog: {access: off}\n",
+        tls=True,
+        argv=on_reactor(reactor),
+    )
+    return daemon, TlsClient((HOST, daemon.tls_port), folder / "ca.pem")
+
+
+def swap(folder: Path, client: TlsClient, pairs: int, rounds: int) -> int:
+    """Renew all pairs so often; each must be served in time. Give the number of renewals."""
+    for number in range(rounds):
+        made = {host: renewed(host) for host in range(pairs)}
+        for host, issued in made.items():
+            WAYS[(number + host) % len(WAYS)](folder / "live", issued, host)
+        begun = time.monotonic()
+        for host, issued in made.items():
+            wanted = issued.certificate.serial_number
+            until(lambda host=host, wanted=wanted: serial(client, name_of(host)) == wanted, f"renewal of {host}")
+        assert time.monotonic() - begun < SECONDS
+    return pairs * rounds
+
+
+@pytest.mark.parametrize("reactor", ["uvloop", "epoll"])
+def test_renewals_under_load(start_daemon, tmp_path: Path, reactor: str) -> None:
+    """However a pair is written, the new one is served in time; no request fails, and no connection ends."""
+    _, client = set_up(tmp_path, 4, start_daemon, reactor)
+    with Load(client, 4) as load:
+        assert swap(tmp_path, client, 4, 2) == 8
+    assert load.failed == []
+    assert load.asked > 20
+
+
+@pytest.mark.soak
+def test_two_hundred_renewals_under_load(start_daemon, tmp_path: Path) -> None:
+    """The same, two hundred times."""
+    _, client = set_up(tmp_path, 20, start_daemon, "uvloop")
+    with Load(client, 20) as load:
+        assert swap(tmp_path, client, 20, 10) == 200
+    assert load.failed == []
+    assert load.asked > 200
+
+
+def mismatched(folder: Path) -> None:
+    """Put another key beside the certificate."""
+    replace(folder / "0.key", renewed(0).key_pem)
+
+
+def expired(folder: Path) -> None:
+    """Put a certificate in place that has ended."""
+    key_first(folder, lasting("h0.test", by=root(), end=PAST), 0)
+
+
+def half_written(folder: Path) -> None:
+    """Put the beginning of a certificate in place."""
+    made = renewed(0)
+    replace(folder / "0.key", made.key_pem)
+    replace(folder / "0.pem", made.chain_pem[:300])
+
+
+def encrypted(folder: Path) -> None:
+    """Put a key in place that nobody has a passphrase for."""
+    made = renewed(0)
+    replace(folder / "0.key", key_pem(made.key, b"secret"))
+    replace(folder / "0.pem", made.chain_pem)
+
+
+def binary(folder: Path) -> None:
+    """Put a certificate in DER in place."""
+    made = renewed(0)
+    replace(folder / "0.key", made.key_pem)
+    replace(folder / "0.pem", ssl.PEM_cert_to_DER_cert(made.pem.decode()))
+
+
+def empty(folder: Path) -> None:
+    """Put nothing in place."""
+    replace(folder / "0.pem", b"")
+
+
+BROKEN = (
+    (mismatched, "does not belong to"),
+    (expired, "expired"),
+    (half_written, "0.pem"),
+    (encrypted, "encrypted"),
+    (binary, "openssl x509"),
+    (empty, "empty"),
+)
+
+
+@pytest.mark.parametrize(("spoil", "said"), BROKEN)
+def test_a_pair_that_is_no_good_changes_nothing(
+    start_daemon, tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    """One line says what is wrong with it, the old one is served, and a good one is taken as soon as it is there."""
+    daemon, client = set_up(tmp_path, 1, start_daemon, "uvloop")
+    before = serial(client, "h0.test")
+    spoil(tmp_path / "live")
+
+    def lines() -> list[str]:
+        return [
+            line for line in daemon.log().splitlines() if said in line and "Watcher" in line and "in force" not in line
+        ]
+
+    until(lambda: bool(lines()), f"a line with {said!r}")
+    assert serial(client, "h0.test") == before
+    made = renewed(0)
+    key_first(tmp_path / "live", made, 0)
+    until(lambda: serial(client, "h0.test") == made.certificate.serial_number, "the good one is served")
+    assert len(lines()) == 1, daemon.log()
+
+
+@pytest.mark.parametrize(("spoil", "said"), BROKEN)
+def test_nothing_starts_with_a_pair_that_is_no_good(
+    start_daemon, tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    """The daemon ends at once, and says which file it is, and where the map names it."""
+    live = tmp_path / "live"
+    live.mkdir()
+    key_first(live, renewed(0), 0)
+    spoil(live)
+    with pytest.raises(AssertionError) as caught:
+        start_daemon(
+            f"tls: {{certificates: [{{cert: {live}/0.pem, key: {live}/0.key}}]}}\n"
+            "hosts: {h0.test: {respond: {status: 200}}}\n",
+            tls=True,
+        )
+    assert said in str(caught.value)
+    assert "routes.yaml:" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
