@@ -27,7 +27,8 @@ class TlsClient(TlsTransport):
     """One connection to a server.
 
     :param scratch: of the reactor.
-    :param creator: makes the `SSL.Connection`, as `optionsForClientTLS` does.
+    :param creator: makes the `SSL.Connection`. That of Twisted's `optionsForClientTLS` asks a protocol for its factory,
+        which this one has not (docs/adr/0017 tells who checks certificates here).
     :param inner: connected when the handshake is complete.
     :param failed: called with a Failure if the connection ends before that: of `OpenSSL.SSL.Error`, of what
         `failVerification` was called with, or of the transport's own end.

@@ -75,6 +75,7 @@ def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:
     }
 
 
+_ESCAPED = {ord("\\"): "\\5C", ord(","): "\\2C"}
 _KINDS: tuple[tuple[type[x509.GeneralName], str], ...] = (
     (x509.DNSName, "DNS"),
     (x509.RFC822Name, "email"),
@@ -88,12 +89,10 @@ def _alternative_names(certificate: x509.Certificate) -> list[str]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
-    # A name that holds a comma must not look like two: it is written as RFC 4514 writes such a character.
+    # A name that holds a comma must not look like two: it is written as RFC 4514 writes such a character, and so is
+    # the backslash that this is written with.
     return [
-        f"{word}:{str(name.value).replace(',', chr(92) + '2C')}"
-        for name in names
-        for kind, word in _KINDS
-        if type(name) is kind
+        f"{word}:{str(name.value).translate(_ESCAPED)}" for name in names for kind, word in _KINDS if type(name) is kind
     ]
 
 
