@@ -15,6 +15,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
+from .messages import Buffer, Gone
+from .raw_client import RawClient
 from .waiting import PATIENCE
 
 REQUEST = "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"
@@ -112,3 +114,21 @@ def group_of(address: tuple[str, int], name: str) -> str | None:
         connection.set_connect_state()
         connection.do_handshake()
         return connection.get_group_name()
+
+
+class SecuredClient(RawClient):
+    """A client that sends exactly the bytes it is told, by TLS; an end without close_notify is a `Gone("cut")`."""
+
+    def __init__(self, of: TlsClient, name: str, *, receive_buffer: int | None = None) -> None:
+        super().__init__(of.address, receive_buffer=receive_buffer)
+        self.plain = self.socket
+        # Kept apart, so that the end of one may be told without the other.
+        self.secured = of.context.wrap_socket(self.plain, server_hostname=name, suppress_ragged_eofs=False)
+        self.socket = self.secured
+        self.buffer = Buffer(self._read)
+
+    def _read(self) -> bytes:
+        try:
+            return self.secured.recv(65536)
+        except ssl.SSLEOFError:
+            raise Gone("cut") from None

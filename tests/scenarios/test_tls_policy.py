@@ -1,0 +1,194 @@
+"""How TLS is spoken, and where plain HTTP is sent: what the map says of it, and what is so without a word.
+
+Rule: what is refused here is refused by its alert or its status, and the next client is let in.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.addresses import HOST, free_port
+from tests.support.backend import answering, ok
+from tests.support.certificates import pem, write
+from tests.support.daemon import Daemon, on_reactor
+from tests.support.raw_client import RawClient
+from tests.support.tls import lasting, root
+from tests.support.tls_clients import TlsClient, alert_of
+from tests.support.waiting import until
+
+GET = b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n"
+MAP = """
+  - address: https://{host}:{strict}
+    redirect_plain_http: true
+tls:
+  certificates: [{{cert: {folder}/app.pem}}]
+  http_redirect: true
+  hsts: {{max_age: 1d}}
+timeouts: {{handshake: 1s}}
+limits: {{connections: 300}}
+hosts:
+  app.test:
+    - {{path: /moved, redirect: /new}}
+    - {{path: /gone, proxy: "http://{host}:{dead}"}}
+    - proxy: {url}
+  new.test: {{tls: {{minimum: "1.3"}}, respond: {{status: 200}}}}
+  other.test: {{respond: {{status: 200}}}}
+"""
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+
+class Front:
+    """The product; `strict` is a TLS port of its own that redirects plain HTTP."""
+
+    def __init__(self, daemon: Daemon, folder: Path, strict: int) -> None:
+        self.daemon = daemon
+        self.folder = folder
+        self.strict = strict
+
+    def client(self, **more: object) -> TlsClient:
+        """Make a client."""
+        return TlsClient((HOST, self.daemon.tls_port), self.folder / "ca.pem", **more)  # type: ignore[arg-type]
+
+    def plain(self, target: bytes, host: bytes = b"app.test", port: int = 0):
+        """Ask without TLS."""
+        with RawClient((HOST, port or self.daemon.port)) as client:
+            return client.ask(GET % (target, host))
+
+
+@pytest.fixture(scope="module", params=["uvloop", "epoll"])
+def front(request, start_shared_daemon, tmp_path_factory: pytest.TempPathFactory):
+    """The product on both reactors, before a backend that has its own idea of HSTS."""
+    folder = tmp_path_factory.mktemp("policy")
+    write(folder / "ca.pem", pem(root().certificate))
+    lasting("app.test", "new.test", by=root()).write(folder / "app.pem")
+    strict = free_port()
+    with answering(lambda request: ok(b"ok", "Strict-Transport-Security: max-age=0")) as backend:
+        routes = MAP.format(host=HOST, strict=strict, folder=folder, url=backend.url, dead=free_port())
+        daemon = start_shared_daemon(routes.lstrip("\n"), tls=True, argv=on_reactor(request.param))
+        yield Front(daemon, folder, strict)
+
+
+@pytest.mark.parametrize(
+    ("alpn", "alert"), [((), ""), (("http/1.1",), ""), (("h2", "http/1.1"), ""), (("h2",), "no application protocol")]
+)
+def test_protocols(front: Front, alpn: tuple[str, ...], alert: str) -> None:
+    """HTTP/1.1 is agreed on where it is offered, or where nothing is; else there is the alert for it."""
+    client = front.client(alpn=alpn)
+    assert alert in alert_of(client, "app.test")
+    if alpn and not alert:
+        with closing(client.connect("app.test")) as connection:
+            assert connection.selected_alpn_protocol() == "http/1.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "alert"),
+    [("app.test", V12, ""), ("app.test", V13, ""), ("new.test", V12, "PROTOCOL_VERSION"), ("new.test", V13, "")],
+)
+def test_the_least_version_of_a_host(front: Front, name: str, version: ssl.TLSVersion, alert: str) -> None:
+    """A host's minimum holds for it, and only for it."""
+    said = alert_of(front.client(versions=(version, version)), name)
+    assert (alert in said, bool(said)) == (True, bool(alert))
+
+
+def test_renegotiation_is_refused(front: Front) -> None:
+    """A client of TLS 1.2 that wants to shake hands again is not followed."""
+    where = f"{HOST}:{front.daemon.tls_port}"
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", where, "-servername", "app.test", "-tls1_2"],
+        input=b"R\n",
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert b"RENEGOTIATING" in said
+    assert b"no renegotiation" in said or b"alert" in said
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+def test_a_handshake_has_its_time(front: Front, said: bytes) -> None:
+    """Who says nothing, or half of what is needed, is cut after `timeouts.handshake`."""
+    begun = time.monotonic()
+    with RawClient((HOST, front.daemon.tls_port)) as client:
+        client.send(said)
+        assert client.end() == "reset"
+    assert time.monotonic() - begun > 0.9
+
+
+def test_handshakes_that_stall_take_nothing_for_good(front: Front) -> None:
+    """They count as connections while they last, and not a moment longer."""
+    with ExitStack() as stack:
+        for _ in range(300):
+            each = stack.enter_context(closing(socket.create_connection((HOST, front.daemon.tls_port), 10)))
+            each.sendall(b"\x16\x03\x01")
+
+        def lets_in() -> bool:
+            try:
+                return front.client().ask("app.test").startswith(b"HTTP/1.1 200")
+            except OSError:
+                return False
+
+        until(lets_in, "a good client is let in again")
+    assert front.client().ask("app.test").startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "location"),
+    [
+        (b"app.test", b"/a%2Fb//c?x=%zz&y=1", "https://app.test:{port}/a%2Fb//c?x=%zz&y=1"),
+        (b"APP.test:8080", b"/", "https://app.test:{port}/"),
+        (b"new.test", b"/", "https://new.test:{port}/"),
+        (b"other.test", b"/", None),
+        (b"app.test", b"/.well-known/acme-challenge/token", None),
+    ],
+)
+def test_plain_requests_are_sent_to_https(front: Front, host: bytes, target: bytes, location: str | None) -> None:
+    """Those for hosts with a certificate, with all of their target, but for challenges of a CA."""
+    answer = front.plain(target, host)
+    assert answer.status == (200 if location is None else 308)
+    assert answer.value("location") == (location and location.format(port=front.daemon.tls_port))
+    assert answer.value("strict-transport-security") in {None, "max-age=0"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("/", b"200"), ("/moved", b"308"), ("/gone", b"502"), ("/../..", b"400")]
+)
+def test_hsts_is_on_every_answer_once(front: Front, target: str, status: bytes) -> None:
+    """On those of backends, which may say otherwise, on redirects and on errors."""
+    answer = front.client().ask("app.test", path=target)
+    assert answer.split(b" ")[1] == status
+    lines = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"strict-transport")]
+    assert lines == [b"Strict-Transport-Security: max-age=86400"]
+
+
+def test_plain_http_on_a_tls_port(front: Front) -> None:
+    """It is sent to https where the listener says so, and told what to write where it does not."""
+    answer = front.plain(b"/x?y", port=front.strict)
+    assert (answer.status, answer.value("location")) == (308, f"https://app.test:{front.strict}/x?y")
+    answer = front.plain(b"/x?y", port=front.daemon.tls_port)
+    assert answer.status == 400
+    assert b"https://" in answer.body
+
+
+@pytest.mark.parametrize(
+    "said", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x00\x00\x00", b"SSH-2.0-x\r\n", b"\x80\x2e\x01\x03"]
+)
+def test_what_is_neither_ends(front: Front, said: bytes) -> None:
+    """Other protocols get an end, be it behind an answer or an alert, and leave nothing behind."""
+    with RawClient((HOST, front.daemon.tls_port)) as client:
+        client.send(said)
+        client.socket.settimeout(20)
+        while True:
+            try:
+                if not client.socket.recv(4096):
+                    break
+            except ConnectionResetError:
+                break
+    assert front.client().ask("app.test").startswith(b"HTTP/1.1 200")
