@@ -44,8 +44,9 @@ def resource_tree(
 ) -> VirtualHostRoot:
     """Make a `twisted.web` resource of a route map: ``Site(resource_tree("routes.yaml"))``.
 
-    :param route_map: a file's path, or the map as a mapping. Its `listen`, `log` and the limits and
-        timeouts of client connections are not used: those are the Site's.
+    :param route_map: a file's path, or the map as a mapping. Its `listen`, `log`, certificates and the limits and
+        timeouts of client connections are not used: those are the Site's. A host that requires client
+        certificates is not served.
     :param reactor: None: the one that is installed.
     :param access_log: takes the record of each request, if given.
     :param environ: what `${NAME}` is taken from; None: the process's environment.

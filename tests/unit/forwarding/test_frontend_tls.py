@@ -23,9 +23,9 @@ SAME_AS_STAFF = HostPolicy(TLS13, "require", b"a CA", "other.example")
 POLICIES = {"staff.example": STAFF, "other.example": SAME_AS_STAFF}
 
 
-def proxy(**more: Any) -> Proxy:
+def proxy(way: str = "native", **more: Any) -> Proxy:
     """Make a proxy that answers everything, with these policies."""
-    made = Proxy({"/*": Respond(200, "here", {})})
+    made = Proxy({"/*": Respond(200, "here", {})}, way)
     table, origin = made.frontend.generation.table, made.frontend.generation.origin
     policies = HostPolicies(DEFAULT, POLICIES, lambda host: host if host in POLICIES else "*")
     made.frontend.generation = Generation(None, table, origin, policies=policies, **more)
@@ -134,3 +134,9 @@ def test_hsts_is_on_answers_without_a_route_too() -> None:
     made = proxy(pipeline=Pipeline([StrictTransport(60, include_subdomains=False)]))
     wire = connect(made, DEFAULT)
     assert ask(wire, "staff.example").field(b"strict-transport-security") == b"max-age=60"
+
+
+@pytest.mark.parametrize(("host", "status"), [("staff.example", 421), ("app.example", 200)])
+def test_below_a_stock_site_nobody_has_checked_a_certificate(host: str, status: int) -> None:
+    """A host that requires one is not served there, by whatever the Site is reached."""
+    assert ask(proxy("rendered").connect(), host).status == status
