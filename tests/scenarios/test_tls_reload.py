@@ -190,89 +190,90 @@ def test_two_hundred_renewals_under_load(start_daemon, tmp_path: Path) -> None:
     assert load.asked > 200
 
 
-def mismatched(folder: Path) -> None:
+def mismatched(folder: Path, host: int) -> None:
     """Put another key beside the certificate."""
-    replace(folder / "0.key", renewed(0).key_pem)
+    replace(folder / f"{host}.key", renewed(host).key_pem)
 
 
-def expired(folder: Path) -> None:
+def expired(folder: Path, host: int) -> None:
     """Put a certificate in place that has ended."""
-    key_first(folder, lasting("h0.test", by=root(), end=PAST), 0)
+    key_first(folder, lasting(name_of(host), by=root(), end=PAST), host)
 
 
-def half_written(folder: Path) -> None:
+def half_written(folder: Path, host: int) -> None:
     """Put the beginning of a certificate in place."""
-    made = renewed(0)
-    replace(folder / "0.key", made.key_pem)
-    replace(folder / "0.pem", made.chain_pem[:300])
+    made = renewed(host)
+    replace(folder / f"{host}.key", made.key_pem)
+    replace(folder / f"{host}.pem", made.chain_pem[:300])
 
 
-def encrypted(folder: Path) -> None:
+def encrypted(folder: Path, host: int) -> None:
     """Put a key in place that nobody has a passphrase for."""
-    made = renewed(0)
-    replace(folder / "0.key", key_pem(made.key, b"secret"))
-    replace(folder / "0.pem", made.chain_pem)
+    made = renewed(host)
+    replace(folder / f"{host}.key", key_pem(made.key, b"secret"))
+    replace(folder / f"{host}.pem", made.chain_pem)
 
 
-def binary(folder: Path) -> None:
+def binary(folder: Path, host: int) -> None:
     """Put a certificate in DER in place."""
-    made = renewed(0)
-    replace(folder / "0.key", made.key_pem)
-    replace(folder / "0.pem", ssl.PEM_cert_to_DER_cert(made.pem.decode()))
+    made = renewed(host)
+    replace(folder / f"{host}.key", made.key_pem)
+    replace(folder / f"{host}.pem", ssl.PEM_cert_to_DER_cert(made.pem.decode()))
 
 
-def empty(folder: Path) -> None:
+def empty(folder: Path, host: int) -> None:
     """Put nothing in place."""
-    replace(folder / "0.pem", b"")
+    replace(folder / f"{host}.pem", b"")
 
 
 BROKEN = (
     (mismatched, "does not belong to"),
     (expired, "expired"),
-    (half_written, "0.pem"),
+    (half_written, "half written"),
     (encrypted, "encrypted"),
     (binary, "openssl x509"),
     (empty, "empty"),
 )
 
 
-@pytest.mark.parametrize(("spoil", "said"), BROKEN)
-def test_a_pair_that_is_no_good_changes_nothing(
-    start_daemon, tmp_path: Path, spoil: Callable[[Path], None], said: str
-) -> None:
-    """One line says what is wrong with it, the old one is served, and a good one is taken as soon as it is there."""
-    daemon, client = set_up(tmp_path, 1, start_daemon, "uvloop")
-    before = serial(client, "h0.test")
-    spoil(tmp_path / "live")
+def test_pairs_that_are_no_good_change_nothing(start_daemon, tmp_path: Path) -> None:
+    """One line says what is wrong with each, the old ones are served, and good ones are taken as soon as they come."""
+    hosts = range(len(BROKEN))
+    daemon, client = set_up(tmp_path, len(BROKEN), start_daemon, "uvloop")
+    live = tmp_path / "live"
+    before = [serial(client, name_of(host)) for host in hosts]
+    for host, (spoil, _) in enumerate(BROKEN):
+        spoil(live, host)
 
-    def lines() -> list[str]:
-        return [
-            line for line in daemon.log().splitlines() if said in line and "Watcher" in line and "in force" not in line
-        ]
+    def lines(host: int) -> list[str]:
+        names = (f"/{host}.pem", f"/{host}.key")
+        told = [line for line in daemon.log().splitlines() if "Watcher" in line and "in force" not in line]
+        return [line for line in told if any(name in line for name in names)]
 
-    until(lambda: bool(lines()), f"a line with {said!r}")
-    assert serial(client, "h0.test") == before
-    made = renewed(0)
-    key_first(tmp_path / "live", made, 0)
-    until(lambda: serial(client, "h0.test") == made.certificate.serial_number, "the good one is served")
-    assert len(lines()) == 1, daemon.log()
+    for host, (_, said) in enumerate(BROKEN):
+        until(lambda host=host: bool(lines(host)), f"a line with {said!r}")
+        assert said in lines(host)[0]
+    assert [serial(client, name_of(host)) for host in hosts] == before
+    mended = [renewed(host) for host in hosts]
+    for host in hosts:
+        key_first(live, mended[host], host)
+    for host in hosts:
+        wanted = mended[host].certificate.serial_number
+        until(lambda host=host, wanted=wanted: serial(client, name_of(host)) == wanted, "the good one is served")
+    assert [len(lines(host)) for host in hosts] == [1] * len(BROKEN), daemon.log()
 
 
-@pytest.mark.parametrize(("spoil", "said"), BROKEN)
-def test_nothing_starts_with_a_pair_that_is_no_good(
-    start_daemon, tmp_path: Path, spoil: Callable[[Path], None], said: str
-) -> None:
-    """The daemon ends at once, and says which file it is, and where the map names it."""
+def test_nothing_starts_with_pairs_that_are_no_good(start_daemon, tmp_path: Path) -> None:
+    """The daemon ends at once, and says of each file what is wrong with it, and where the map names it."""
     live = tmp_path / "live"
     live.mkdir()
-    key_first(live, renewed(0), 0)
-    spoil(live)
+    for host, (spoil, _) in enumerate(BROKEN):
+        key_first(live, renewed(host), host)
+        spoil(live, host)
+    pairs = ", ".join(f"{{cert: {live}/{host}.pem, key: {live}/{host}.key}}" for host in range(len(BROKEN)))
     with pytest.raises(AssertionError) as caught:
-        start_daemon(
-            f"tls: {{certificates: [{{cert: {live}/0.pem, key: {live}/0.key}}]}}\n"
-            "hosts: {h0.test: {respond: {status: 200}}}\n",
-            tls=True,
-        )
-    assert said in str(caught.value)
-    assert "routes.yaml:" in str(caught.value)
-    assert "Traceback" not in str(caught.value)
+        start_daemon(f"tls: {{certificates: [{pairs}]}}\nhosts: {{h0.test: {{respond: {{status: 200}}}}}}\n", tls=True)
+    told = str(caught.value)
+    assert [said for _, said in BROKEN if said not in told] == []
+    assert "routes.yaml:" in told
+    assert "Traceback" not in told
