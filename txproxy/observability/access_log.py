@@ -44,7 +44,7 @@ _NEWLINE = 10
 class AccessLog:
     """Writes records to a file, a pipe or standard output.
 
-    Call `flush` once a second, `reopen` on SIGUSR1, and `close` at the end, all from the reactor's thread.
+    Call `flush` several times a second, `reopen` on SIGUSR1, and `close` at the end, all from the reactor's thread.
 
     :param destination: a path, or "-" for standard output.
     :param format: a key of `FORMATS`: "json" or "combined".

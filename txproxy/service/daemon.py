@@ -35,6 +35,8 @@ from .securing import Securing
 
 # Seconds for the answers that a cut makes to leave: for the network, not for a client that does not read.
 _LAST_WORDS = 0.5
+# Seconds between two looks at what waits for the access log: who watches it sees a request at once, as it were.
+_FLUSH_SECONDS = 0.25
 
 
 class ProxyService(Service):
@@ -181,7 +183,7 @@ class ProxyService(Service):
         return succeed(None)
 
     def _flush(self) -> None:
-        self._flushing = self._reactor.callLater(1.0, self._flush)
+        self._flushing = self._reactor.callLater(_FLUSH_SECONDS, self._flush)
         if self._access_log is not None:
             self._access_log.flush()
 
