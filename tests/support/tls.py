@@ -217,7 +217,8 @@ class Below:
         self.disconnecting = True
 
     def loseWriteConnection(self) -> None:
-        """End our half."""
+        """End our half; Twisted's transport on epoll is lost if it is told twice."""
+        assert "half-closed" not in self.ends
         self._end("half-closed")
 
     def abortConnection(self) -> None:

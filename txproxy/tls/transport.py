@@ -123,7 +123,10 @@ class TlsTransport(Reading):
         return Failure(ConnectionLost(f"the connection was closed {when}"))
 
     def writeConnectionLost(self) -> None:
-        """Our half is closed, by us: nothing to do."""
+        """Our half has ended below as well."""
+        half_closeable: Any = interfaces.IHalfCloseableProtocol(self.inner, None)
+        if half_closeable is not None:
+            half_closeable.writeConnectionLost()
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport below is gone."""
@@ -181,12 +184,16 @@ class TlsTransport(Reading):
                 self.tls.shutdown()
             except SSL.Error:
                 pass  # it is over already, by an error that was told then
+            if self.disconnecting:
+                # With the end of the transport below, not before: a peer that is gone already answers with a reset,
+                # which would come in between, and a clean end would look like a loss.
+                self._send = self.transport.write
             self._flush_records()
+            if not self.disconnecting and hasattr(self.transport, "loseWriteConnection"):
+                self.transport.loseWriteConnection()  # once: twice is an error on epoll
+                self._send = self._nobody  # not even an alert comes behind that
         if self.disconnecting:
             self.transport.loseConnection()
-        elif hasattr(self.transport, "loseWriteConnection"):
-            self.transport.loseWriteConnection()
-            self._send = self._nobody  # not even an alert comes behind that
 
     def abortConnection(self) -> None:
         """End now; what was not sent is dropped."""
