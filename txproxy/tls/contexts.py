@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from OpenSSL import SSL, crypto
 
 from .certificate import Certificate
+from .facts import parties_of
 from .hello import ClientHello
-from .openssl import release_idle_buffers, use_modern_groups
+from .openssl import release_idle_buffers, use_modern_groups, verify_words
 from .policies import TLS13, HostPolicy
 from .server import Refused
 
@@ -46,6 +47,10 @@ _ECDSA_SUITES = frozenset((0xC02B, 0xC02C, 0xCCA9))
 
 class _NoProtocol(Exception):
     """The client speaks none of our protocols: pyOpenSSL turns any exception into the alert for it."""
+
+
+class _NotBelieved(Exception):
+    """The client's certificate is no good: OpenSSL knows the alert for it, and this is the reason for the log."""
 
 
 class ServerContexts:
@@ -165,7 +170,18 @@ def _ask_for_certificate(context: SSL.Context, policy: HostPolicy) -> None:
         issuer = crypto.X509.from_cryptography(authority)
         store.add_cert(issuer)
         context.add_client_ca(authority)
+    # Whoever names an intermediate CA means that one, as towards backends.
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     mode = SSL.VERIFY_PEER
     if policy.client_auth == "require":
         mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
-    context.set_verify(mode)
+    context.set_verify(mode, _believed)
+
+
+def _believed(_connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
+    """Called by OpenSSL: for the first thing that is wrong, or for each certificate of a chain that is good."""
+    if not ok:
+        whose = "its certificate" if depth == 0 else f"certificate {depth + 1} of its chain"
+        parties = parties_of(certificate.to_cryptography())
+        raise _NotBelieved(f"{whose} ({parties}) is not believed: {verify_words(number)}")
+    return True

@@ -75,6 +75,12 @@ def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:
     }
 
 
+def parties_of(certificate: x509.Certificate) -> str:
+    """Say in printable ASCII whose a certificate is, and who has issued it."""
+    subject, issuer = (_printable(name.rfc4514_string()) for name in (certificate.subject, certificate.issuer))
+    return f"{subject or 'without a subject'}, issued by {issuer}"
+
+
 _ESCAPED = {ord("\\"): "\\5C", ord(","): "\\2C"}
 _KINDS: tuple[tuple[type[x509.GeneralName], str], ...] = (
     (x509.DNSName, "DNS"),

@@ -55,21 +55,42 @@ def test_who_shows_a_good_one_is_let_in(version: str) -> None:
 @VERSIONS
 @pytest.mark.parametrize("policy", [REQUIRED, REQUESTED], ids=["require", "request"])
 @pytest.mark.parametrize(
-    ("shows", "alert"),
+    ("shows", "alert", "why"),
     [
-        pytest.param(MALLORY, "alert unknown ca", id="another CA's"),
-        pytest.param(EXPIRED, "alert certificate expired", id="expired"),
-        pytest.param(lasting(common_name="alice", is_ca=True), "alert unknown ca", id="its own"),
+        pytest.param(
+            MALLORY,
+            "alert unknown ca",
+            "its certificate (CN=mallory, issued by CN=others) is not believed: unable to get local issuer certificate",
+            id="another CA's",
+        ),
+        pytest.param(
+            EXPIRED,
+            "alert certificate expired",
+            "its certificate (CN=bob, issued by CN=staff) is not believed: certificate has expired",
+            id="expired",
+        ),
+        pytest.param(
+            lasting(common_name="alice", is_ca=True),
+            "alert unknown ca",
+            "its certificate (CN=alice, issued by CN=alice) is not believed: self-signed certificate",
+            id="its own",
+        ),
+        pytest.param(
+            lasting(common_name="a\nb", by=OTHER_CA),
+            "alert unknown ca",
+            r"its certificate (CN=a\0Ab, issued by CN=others) is not believed: unable to get local issuer certificate",
+            id="with a line break",
+        ),
     ],
 )
-def test_who_shows_a_bad_one_is_not(version: str, policy: HostPolicy, shows: Issued, alert: str) -> None:
-    """Whether it is required or only requested: what is shown must be good, and nothing the client sent is heard."""
+def test_who_shows_a_bad_one_is_not(version: str, policy: HostPolicy, shows: Issued, alert: str, why: str) -> None:
+    """Whether required or only requested, what is shown must be good: nothing is heard, and the reason names it."""
     door = door_of({"staff.example": policy})
     talking = come(door, version, "staff.example", shows)
     assert alert in (talking.other.alert or "")
     assert door.made == []
     assert talking.close().below.over
-    assert len(door.turned) == 1
+    assert door.turned == [why]
 
 
 @VERSIONS
@@ -118,6 +139,17 @@ def test_several_authorities_may_stand_in_a_file(version: str) -> None:
         door = door_of({"staff.example": policy})
         come(door, version, "staff.example", shows)
         assert len(door.facts) == 1, shows
+
+
+@VERSIONS
+def test_an_intermediate_authority_may_be_the_only_one(version: str) -> None:
+    """Where the file holds a CA that is no root, those that it has signed are let in, and the root's others are not."""
+    between = lasting(common_name="department", is_ca=True, by=STAFF_CA)
+    policy = HostPolicy(client_auth="require", client_ca=between.pem)
+    for shows, let_in in ((lasting(common_name="carol", by=between), 1), (ALICE, 0)):
+        door = door_of({"staff.example": policy})
+        come(door, version, "staff.example", shows)
+        assert len(door.facts) == let_in, shows
 
 
 @VERSIONS

@@ -14,7 +14,7 @@ from tests.support.certificates import new_key
 from tests.support.tls import END, START, client_context, lasting, only, root
 from tests.unit.tls.doors import Door
 from txproxy.config.model import CLIENT_CERT_FIELDS
-from txproxy.tls.facts import certificate_fields
+from txproxy.tls.facts import certificate_fields, parties_of
 from txproxy.tls.policies import HostPolicy
 
 CA = root("staff")
@@ -95,6 +95,12 @@ def test_one_name_does_not_look_like_two() -> None:
     more = (x509.UniformResourceIdentifier("urn:a\\2C\\, b"),)
     fields = certificate_fields(lasting(more=more, by=CA).certificate)
     assert fields["san"] == "URI:urn:a\\5C2C\\5C\\2C b"
+
+
+def test_whose_it_is_and_whose_word_it_has() -> None:
+    """The parties of a certificate fit a log's line, also where there is no subject, as in SPIFFE's."""
+    assert parties_of(named((NameOID.COMMON_NAME, "a\nb"))) == r"CN=a\0Ab, issued by CN=staff"
+    assert parties_of(named()) == "without a subject, issued by CN=staff"
 
 
 def test_facts_of_a_connection() -> None:
