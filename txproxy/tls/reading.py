@@ -26,8 +26,9 @@ from .openssl import (
 )
 from .writing import NOTHING_UNREAD, Writing
 
-# What a record has beside its data, in any suite and version; more of it is something else, which may want an answer.
-_FRAMING = 64
+# What a record of TLS 1.3 has beside its data; more of it is something else, which may want an answer. Not a byte more
+# than that: behind the shortest record the shortest KeyUpdate (27) would not be noticed. Records of 1.2 have up to 29.
+_FRAMING = 22
 # What may be said to a peer that asks for answers by itself, in a connection's whole life: some 600 KeyUpdates, where
 # others send one for many gigabytes. One that reads none of them would fill our memory.
 _MOST_ANSWERS = 16 * 1024
@@ -63,7 +64,9 @@ class Reading(Writing):
                     self._receiver(scratch.view[:size])
                 finally:
                     self._delivering = False
-                if len(data) - size > _FRAMING:
+                if self._left:
+                    self._deliver()  # more has come within the call
+                elif len(data) - size > _FRAMING:
                     self._answer()
                 return
             size += max(got, 0)
@@ -113,12 +116,15 @@ class Reading(Writing):
                     size = 0
                     if self._is_read_over():
                         return  # aborted meanwhile
+                    if end == WANTS_READ and self._unread:
+                        end = _NOTHING  # more has come within the call
                     if why is None and not self._wanted():
                         self._left = end != WANTS_READ
                         return
         finally:
             self._delivering = False
         if end == WANTS_READ:
+            self._left = False
             self._answer()
         else:
             self._read_ended(why)
@@ -156,6 +162,8 @@ class Reading(Writing):
 
     def readConnectionLost(self) -> None:
         """The transport below reads no more: an end, if the peer has said that it would come."""
+        if self._left and not self._paused and not self._delivering:
+            self._deliver()  # its turn has not come yet
         if self._left and self._paused:
             self._end = True  # it comes behind what waits
         elif self._read_over:
@@ -195,7 +203,6 @@ class Reading(Writing):
     def _deliver_left(self) -> None:
         if not self._wanted():
             return
-        self._left = False
         try:
             self._deliver()
         except Exception as error:  # noqa: BLE001 - a protocol's: it ends its connection, as in what a reactor calls
