@@ -93,6 +93,8 @@ class Daemon:
     def _came_up(self) -> bool:
         try:
             self.child.ready_at(self.address)
+            if self._tls:  # the second that it binds
+                self.child.ready_at((HOST, self.tls_port))
         except AssertionError:
             self.child.kill()
             if any(sign in self.child.log() for sign in TAKEN):

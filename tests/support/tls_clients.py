@@ -123,7 +123,11 @@ class SecuredClient(RawClient):
         super().__init__(of.address, receive_buffer=receive_buffer)
         self.plain = self.socket
         # Kept apart, so that the end of one may be told without the other.
-        self.secured = of.context.wrap_socket(self.plain, server_hostname=name, suppress_ragged_eofs=False)
+        try:
+            self.secured = of.context.wrap_socket(self.plain, server_hostname=name, suppress_ragged_eofs=False)
+        except BaseException:
+            self.plain.close()
+            raise
         self.socket = self.secured
         self.buffer = Buffer(self._read)
 
