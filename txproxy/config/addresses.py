@@ -22,6 +22,8 @@ _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*")
 # sockaddr_un holds 108 octets with the closing NUL; 104 on BSD and macOS.
 _MAX_SOCKET_PATH = 103
 _NOW = ("http", "https", "http+unix", "https+unix")
+# What others call it.
+_MEANT_TLS = ("tls", "ssl")
 _PORTS = {"http": 80, "https": 443}
 LISTEN_LATER = ("https+systemd", "http+systemd")
 BACKEND_LATER = ("h2c",)
@@ -105,6 +107,8 @@ def _split_scheme(text: str, later: tuple[str, ...], example: str) -> tuple[str,
         return scheme, rest
     if scheme in later:
         raise ValueError(f"{scheme}: not supported yet")
+    if scheme in _MEANT_TLS:
+        raise ValueError(f"{quoted(scheme)} is not a scheme that works here; write https:{rest}")
     near = nearest(scheme, (*_NOW, *later))
     hint = f"did you mean {quoted(near)}?" if near else f"write {example}"
     raise ValueError(f"{quoted(scheme)} is not a scheme that works here; {hint}")

@@ -33,7 +33,7 @@ from .settings import (
     file_path,
     words,
 )
-from .tls import TlsEntry, UpstreamTlsEntry
+from .tls import OF_LISTENERS, OF_THE_TOP, OF_UPSTREAMS, TlsEntry, UpstreamTlsEntry
 from .tree import Mapping
 
 _LISTEN_SCHEMA: dict[str, Any] = {
@@ -65,6 +65,7 @@ class ListenEntry(Written):
 
     what: ClassVar[str] = "a listener"
     required: ClassVar[tuple[str, ...]] = ("address",)
+    elsewhere: ClassVar[dict[str, str]] = OF_THE_TOP
     address: Annotated[
         Address,
         Scalar(listen_address, _NO_ADDRESS, "an address such as http://0.0.0.0:80", _LISTEN_SCHEMA, rooted=True),
@@ -122,7 +123,10 @@ class UpstreamEntry(Written):
     example: ClassVar[str] = "{backends: [http://127.0.0.1:8000]}"
     required: ClassVar[tuple[str, ...]] = ("backends",)
     instead: ClassVar[dict[str, str]] = {"backends": "discover"}
-    elsewhere: ClassVar[dict[str, str]] = {"url": "write `backends: [URL]`", "proxy": "write `backends: [URL]`"}
+    elsewhere: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(OF_UPSTREAMS, "it belongs to `tls` of the upstream"),
+        **dict.fromkeys(("url", "proxy"), "write `backends: [URL]`"),
+    }
     backends: Annotated[
         tuple[
             Annotated[
@@ -224,11 +228,15 @@ class RouteMap(Written):
 
     what: ClassVar[str] = "a route map"
     required: ClassVar[tuple[str, ...]] = ("hosts",)
-    elsewhere: ClassVar[dict[str, str]] = {
-        "routes": "routes stand below a host, under `hosts`",
-        "backends": "backends stand below an upstream, under `upstreams`",
-        "proxy": "write `hosts`, below it a host, and the URL as its value",
-    }
+    elsewhere: ClassVar[dict[str, str]] = (
+        OF_LISTENERS
+        | dict.fromkeys(OF_THE_TOP, "it belongs to `tls`")
+        | {
+            "routes": "routes stand below a host, under `hosts`",
+            "backends": "backends stand below an upstream, under `upstreams`",
+            "proxy": "write `hosts`, below it a host, and the URL as its value",
+        }
+    )
     listen: Annotated[
         tuple[
             Annotated[

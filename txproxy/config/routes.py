@@ -18,7 +18,7 @@ from .model import FORWARDED
 from .problem import listed, nearest, quoted
 from .reading import NotYet, OneOrMore, Says, Scalar, Table, Written, complain, is_wrong
 from .settings import FieldValue, HeaderEdits, Network, OptionalSize, Truth, UpstreamTimeouts, file_path, words
-from .tls import HostTlsEntry
+from .tls import OF_HOSTS, OF_THE_TOP, OF_UPSTREAMS, HostTlsEntry
 from .tree import Blank, Broken, Mapping, Sequence, Text, is_node
 
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
@@ -171,16 +171,19 @@ def _legacy(value: object, info: ValidationInfo) -> object:
             return None
         return LegacyEntry.made(value.where, **dict.fromkeys(LEGACY, True)) if on else None
     parts: dict[str, Any] = dict.fromkeys(LEGACY, False)
+    slips = False
     for item in [value] if isinstance(value, Text) else value:
         try:
             if not is_wrong(info, item, f"one of {listed(LEGACY)}", Text):
                 parts[_legacy_part(str(item))] = True
+                continue
         except ValueError as error:
             complain(info, item, str(error))
+        slips = True
     if not value:
         complain(info, value, f"an empty list; write {listed(LEGACY)}, or false")
         return None
-    return LegacyEntry.made(value.where, **parts)
+    return LegacyEntry.made(value.where, is_wrong=slips, **parts)
 
 
 class RouteEntry(Written):
@@ -188,6 +191,9 @@ class RouteEntry(Written):
 
     what: ClassVar[str] = "a route"
     elsewhere: ClassVar[dict[str, str]] = {
+        **OF_THE_TOP,
+        **OF_HOSTS,
+        **OF_UPSTREAMS,
         "host": "the host is the key above the route, under `hosts`",
         "backends": "a list of URLs is written with `proxy`, named groups under `upstreams`",
         "upstream": "write `proxy`, with the upstream's name",
@@ -317,9 +323,12 @@ class HostEntry(Written):
 
     what: ClassVar[str] = "a host with `routes`"
     required: ClassVar[tuple[str, ...]] = ("routes",)
-    elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
-        RouteEntry.model_fields, "it belongs into a route below `routes`"
-    )
+    elsewhere: ClassVar[dict[str, str]] = {
+        **OF_THE_TOP,
+        **OF_HOSTS,
+        **OF_UPSTREAMS,
+        **dict.fromkeys(RouteEntry.model_fields, "it belongs into a route below `routes`"),
+    }
     tls: HostTlsEntry | None = Field(
         default=None, description="TLS with this host's clients: their certificates, the least version."
     )

@@ -59,6 +59,15 @@ def _max_age(text: str) -> float:
     return seconds
 
 
+# Where the keys about TLS belong, for the hints to those who have written them somewhere else.
+_LISTENER = "it belongs to a listener, as in {address: https://0.0.0.0:443, redirect_plain_http: true}"
+OF_LISTENERS = dict.fromkeys(("redirect_plain_http", "proxy_protocol"), _LISTENER)
+OF_THE_TOP = dict.fromkeys(("certificates", "http_redirect", "hsts"), "it belongs to `tls` at the top of the route map")
+OF_HOSTS = dict.fromkeys(("client_ca", "client_auth", "minimum"), "it belongs to `tls` of the host")
+OF_UPSTREAMS = dict.fromkeys(
+    ("ca", "server_name", "client_certificate", "verify"), "it belongs to `tls` of an upstream, under `upstreams`"
+)
+
 _PEM = "the path of a PEM file"
 _MAX_AGE_SCHEMA = {"type": "string", "pattern": values.DURATION_PATTERN, "examples": ["365d", "1h", "0s"]}
 
@@ -114,7 +123,7 @@ class TlsEntry(Written):
 
     what: ClassVar[str] = "`tls`"
     example: ClassVar[str] = "{certificates: [{cert: certs/app.pem, key: certs/app.key}]}"
-    elsewhere: ClassVar[dict[str, str]] = {
+    elsewhere: ClassVar[dict[str, str]] = OF_LISTENERS | {
         "cert": "write `certificates: [{cert: ..., key: ...}]`",
         "key": "write `certificates: [{cert: ..., key: ...}]`",
         "directory": "write `certificates: [{directory: ...}]`",

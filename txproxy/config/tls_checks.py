@@ -91,7 +91,7 @@ def check_tls(written: RouteMap, report: Report) -> None:
 
 def is_https(entry: ListenEntry) -> bool:
     """Tell whether a listener is meant to speak TLS, even if its address is wrong."""
-    return entry.address.tls or entry.text("address").lower().startswith("https")
+    return entry.address.tls or entry.text("address").lower().startswith(("https", "tls:", "ssl:"))
 
 
 def _has_certificates(tls: TlsEntry | None) -> bool:
@@ -133,20 +133,20 @@ def host_tls_of(entry: HostEntry, written: RouteMap, report: Report) -> HostTls 
     if not any(is_https(one) for one in written.listen):
         report.warning(tls.where, "tls: no listener speaks it; add one such as https://0.0.0.0:443")
     else:
-        _warn_of_bypass(tls, written, report)
+        _warn_of_plain(tls, written, report)
     auth = tls.client_auth or ("none" if tls.client_ca is None else "require")
     return HostTls(client_ca=tls.client_ca, client_auth=auth, minimum=tls.minimum, where=tls.where)
 
 
-def _warn_of_bypass(tls: HostTlsEntry, written: RouteMap, report: Report) -> None:
-    """Warn where a host that asks for certificates is served without, too."""
+def _warn_of_plain(tls: HostTlsEntry, written: RouteMap, report: Report) -> None:
+    """Warn where a host that requires certificates is asked for without TLS, too, and cannot be served."""
     plain = next((one for one in written.listen if one.text("address") and not is_https(one)), None)
     redirects = written.tls is not None and written.tls.http_redirect
     if plain is not None and "client_ca" in tls.keys and tls.client_auth != "request" and not redirects:
         report.warning(
             tls.key_where("client_ca"),
-            f"client_ca: {plain.text('address')} serves this host without asking for a certificate; send its clients "
-            "to https with `tls.http_redirect`",
+            f"client_ca: {plain.text('address')} gives nothing of this host (421), as nobody can show a certificate "
+            "there; send its clients to https with `tls.http_redirect`",
         )
 
 
