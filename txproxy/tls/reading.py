@@ -36,7 +36,7 @@ _MOST_ANSWERS = 16 * 1024
 _ROOM = SCRATCH_BYTES - RECORD_BYTES
 _NOTHING = 0
 # What the library is given at a time: it keeps the room that it once needed for as long as the connection lives.
-_PIECE = RECORD_BYTES + _FRAMING
+_PIECE = RECORD_BYTES + 64
 
 
 class Reading(Writing):

@@ -99,7 +99,8 @@ class Writing:
         self.disconnecting = False
         self._paused = self._delivering = False
         #: something has arrived that nobody was there to read, and the end of the transport below behind it
-        self._left = self._end = False
+        self._left: Any = False
+        self._end = False
         #: arrived, and not given to the library yet
         self._unread = NOTHING_UNREAD
         self._read_over = self._write_ending = self._write_over = False

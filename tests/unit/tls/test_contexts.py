@@ -8,7 +8,7 @@ import pytest
 from OpenSSL import SSL
 
 from tests.support.certificates import Issued
-from tests.support.tls import Talk, certificate, client_context, lasting, only, root
+from tests.support.tls import Talk, believing, certificate, client_context, lasting, only, root
 from tests.unit.tls.doors import Door, plain_alert
 from txproxy.tls.policies import TLS13, HostPolicy
 
@@ -71,6 +71,15 @@ def test_a_name_that_no_host_can_have_is_no_name() -> None:
     door = Door(ECDSA, ADDRESS)
     talking = door.come(name="app.example:443").go()
     assert shown(talking) is ADDRESS
+
+
+@VERSIONS
+def test_issuers_are_sent_along(version: str) -> None:
+    """A client that knows the root alone gets what lies between."""
+    between = lasting(common_name="between", is_ca=True, by=root())
+    issued = lasting("app.example", by=between)
+    context = only(believing(client_context(), root()), version)
+    assert Door(issued).come(context).go().other.shaken
 
 
 # By what the client can check.

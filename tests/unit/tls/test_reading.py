@@ -178,3 +178,58 @@ def test_a_fault_in_what_was_held_ends_the_connection() -> None:
     assert talking.below.ends == ["aborted"]
     talking.below.lose()
     assert talking.ours.inner.why == "ZeroDivisionError"
+
+
+@everywhere
+@pytest.mark.parametrize("end", ["close_notify", "cut"])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_wires_end_that_is_told_too_soon_waits(where: Where, end: str, resumed: bool) -> None:
+    """A transport that tells of its end to who has paused, or whose turn has not come yet: it comes behind the data."""
+    talking = talk(where, HalfRecorder(data=lambda inner, data: inner.transport.pauseProducing()))
+    talking.other.send(BODY)
+    if end == "close_notify":
+        talking.other.end()
+    talking.below.arrive(talking.other.take())
+    inner = talking.ours.inner
+    inner.acts = {}
+    if resumed:
+        talking.ours.resumeProducing()
+    talking.ours.readConnectionLost()
+    if not resumed:
+        assert len(inner.data) < MIB
+        assert talking.below.ends == []
+        talking.ours.resumeProducing()
+    talking.go()
+    assert inner.data == BODY
+    assert inner.events.count("read lost") == (end == "close_notify")
+    assert talking.below.ends == ([] if end == "close_notify" else ["aborted"])
+
+
+@everywhere
+@pytest.mark.parametrize("size", [10, 64 * KIB])
+def test_data_that_comes_within_a_delivery_comes_behind_it(where: Where, size: int) -> None:
+    """A transport that calls within a call, as some do in memory, finds its data delivered in order, and not within."""
+    depth: list[int] = []
+    later: list[bytes] = []
+
+    def again(inner: Recorder, data: bytes) -> None:
+        assert not depth
+        depth.append(1)
+        if later:
+            talking.ours.dataReceived(later.pop(0))
+        depth.pop()
+
+    talking = talk(where, Recorder(data=again))
+    sent = b""
+    for number in range(4):
+        piece = bytes([number]) * size
+        sent += piece
+        talking.other.send(piece)
+        later.append(talking.other.take())
+    talking.ours.dataReceived(later.pop(0))
+    assert talking.ours.inner.data == sent
+    talking.other.send(b"more")
+    talking.go()
+    assert talking.ours.inner.data == sent + b"more"
+    talking.below.eof()
+    assert talking.below.ends == ["aborted"]

@@ -391,3 +391,25 @@ def test_an_error_of_writing_ends_the_connection() -> None:
         talking.below.lose()
         assert talking.ours.inner.why == "Error"
         assert "protocol is shutdown" in str(talking.ours.inner.reason.value)
+
+
+def test_a_fault_at_the_end_of_a_turn_is_the_connections() -> None:
+    """What a producer raises when it is paused then ends the connection below, for that reason."""
+
+    class Faulty(Push):
+        def pauseProducing(self) -> None:
+            raise ZeroDivisionError
+
+    talking = talk()
+    talking.ours.registerProducer(Faulty(), True)
+    write = talking.below.write
+
+    def full(data: bytes) -> None:
+        write(data)
+        talking.below.producer.pauseProducing()
+
+    talking.ours._send = full
+    talking.ours.write(b"x")
+    talking.turn()
+    assert talking.below.over
+    assert talking.ours.inner.why == "ZeroDivisionError"
