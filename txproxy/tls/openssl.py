@@ -16,7 +16,7 @@ from OpenSSL._util import lib as _lib
 # RFC 8446, section 5.1: what one record holds at most.
 RECORD_BYTES = 16 * 1024
 # A read gives all records that have come, up to this; one write's record with its framing fits as well.
-SCRATCH_BYTES = 4 * RECORD_BYTES
+SCRATCH_BYTES = 9 * RECORD_BYTES
 
 # What a call gives that returned no bytes (SSL_get_error).
 WANTS_READ: int = _lib.SSL_ERROR_WANT_READ
