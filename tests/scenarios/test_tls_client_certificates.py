@@ -173,6 +173,22 @@ def test_no_way_around_without_tls(daemon: Daemon) -> None:
         assert plain.ask(b"GET / HTTP/1.1\r\nHost: open.test\r\n\r\n").status == 200
 
 
+def test_no_way_around_without_a_name(start_daemon, folder: Path) -> None:
+    """Where all hosts require a certificate, so do clients without a server name and requests without a Host."""
+    daemon = start_daemon(
+        f"tls: {{certificates: [{{cert: {folder}/server.pem}}], default: open.test}}\n"
+        f'hosts: {{"*": {{tls: {{client_ca: {folder}/staff-ca.pem}}, respond: {{status: 200}}}}}}\n',
+        tls=True,
+    )
+    assert "CERTIFICATE_REQUIRED" in alert_of(client(daemon, folder, checks_name=False), None)
+    assert client(daemon, folder, "staff", checks_name=False).ask(None, "127.0.0.1").startswith(b"HTTP/1.1 200")
+    with closing(client(daemon, folder, "staff").connect("open.test")) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 200")
+    with RawClient(daemon.address) as plain:
+        assert plain.ask(b"GET / HTTP/1.0\r\n\r\n").status == 421
+
+
 def session_of(of: TlsClient, host: str) -> ssl.SSLSession:
     """Give a session that a host has granted."""
     with closing(of.connect(host)) as connection:

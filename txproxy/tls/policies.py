@@ -1,6 +1,7 @@
 """Which policy each host has: what the route map says under `hosts.*.tls`, by the host's pattern.
 
-Rule: a host name finds its policy by the very pattern by which its requests find their routes.
+Rule: a host name finds its policy by the very pattern by which its requests find their routes; who names no host
+has the policy of the routes that requests without Host find, which are those of `*`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class HostPolicy:
 class HostPolicies:
     """The policies of one route map.
 
-    :param default: of all hosts that have none of their own, and of clients that name no host.
+    :param default: of all hosts that have none of their own.
     :param by_pattern: of hosts that have one.
-    :param pattern_of: gives the pattern that a host name in normal form meets, or None.
+    :param pattern_of: gives the pattern that a host name in normal form meets ("": no name), or None.
     """
 
     __slots__ = ("_by_pattern", "_pattern_of", "default")
@@ -53,8 +54,8 @@ class HostPolicies:
         return any(policy.client_auth == "require" for policy in (self.default, *self._by_pattern.values()))
 
     def of(self, name: str | None) -> HostPolicy:
-        """Give the policy of a host."""
-        if not self._by_pattern or name is None:
+        """Give the policy of a host; None: of clients and requests that name no host."""
+        if not self._by_pattern:
             return self.default
-        pattern = self._pattern_of(name)
+        pattern = self._pattern_of(name or "")
         return self.default if pattern is None else self._by_pattern.get(pattern, self.default)

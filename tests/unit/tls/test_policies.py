@@ -28,6 +28,14 @@ def test_a_name_has_the_policy_of_its_pattern(name: str | None, policy: HostPoli
     assert POLICIES.of(name) is policy
 
 
+def test_who_names_no_host_has_the_policy_of_the_routes_for_any() -> None:
+    """A request without Host finds the routes of `*`, so what these ask for is asked of it as well."""
+    every = HostPolicies(DEFAULT, {"*": STAFF}, lambda name: "open.example" if name == "open.example" else "*")
+    assert every.of(None) is STAFF
+    assert every.of("unknown.example") is STAFF
+    assert every.of("open.example") is DEFAULT
+
+
 def test_without_policies_nobody_is_asked() -> None:
     """A route map without any costs no look at the routes."""
 
