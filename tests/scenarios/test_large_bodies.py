@@ -241,6 +241,7 @@ def test_a_client_that_stops_reading_is_cut_after_its_time(before):
         assert entry["bytes_sent"] < 64 * MIB
 
 
+@pytest.mark.soak
 def test_a_client_that_reads_slowly_is_not_cut(before, tmp_path):
     """timeouts.write counts from what was taken last, even if it takes longer to empty all that is on its way."""
     path = tmp_path / "listens"

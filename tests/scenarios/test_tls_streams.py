@@ -82,10 +82,10 @@ def serves(connection: Connection) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_large_bodies_arrive_as_sent(before, version: str) -> None:
     """Downloads and uploads of many records, with a length and in chunks, are the same at the other end."""
-    body = octets(20 * MIB + 3)
+    body = octets(8 * MIB + 3)
     digest = hashlib.sha256(body).hexdigest().encode()
     with before(serves).client(version) as client:
-        for size in (0, 1, 16384, 16385, 20 * MIB + 3):
+        for size in (0, 1, 16384, 16385, 8 * MIB + 3):
             client.send(GET % (b"%d" % size))
             assert client.response().body == body[:size]
         client.send(b"PUT /up HTTP/1.1\r\nHost: app.test\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -101,7 +101,7 @@ def test_large_bodies_arrive_as_sent(before, version: str) -> None:
 
 def test_a_body_larger_than_all_buffers_takes_little_memory(before) -> None:
     """What a client with a small window has not read is not kept here; and all of it comes in the end."""
-    size = 64 * MIB
+    size = 40 * MIB
     front = before(serves)
     with front.client(receive_buffer=4096) as client:
         client.send(GET % b"1")

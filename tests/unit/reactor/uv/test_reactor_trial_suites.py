@@ -56,6 +56,7 @@ def passed(suites: tuple[str, ...], folder: Path) -> int:
     return int(summary[1])
 
 
+@pytest.mark.soak
 def test_twisteds_tests_of_the_network_pass_on_this_reactor(tmp_path: Path) -> None:
     """TCP, half-closing, UNIX sockets, TLS, UDP, threads, stdio: all of Twisted's tests pass."""
     assert passed(NETWORK, tmp_path) > 250
