@@ -157,6 +157,9 @@ class Attempt:
             self.connection.send_body(data)
 
     def _end_body(self, trailers: bytes) -> None:
+        if trailers:
+            exchange = self.exchange
+            trailers = exchange.filtered(exchange.pipeline.request_trailers, trailers)
         if self.connection is not None:
             self.connection.send_end(trailers)
 

@@ -203,16 +203,17 @@ class Exchange:
         head.block = fields.without(head.block, b"content-length")
         head.content_length = None
         if body:
-            body = self._filtered(self.pipeline.response_body, body)
+            body = self.filtered(self.pipeline.response_body, body)
         if end:
-            body += self._filtered(self.pipeline.response_end)
+            body += self.filtered(self.pipeline.response_end)
         return None if self.ended else body
 
     def filter_request_body(self, data: bytes) -> bytes:
         """Give what the route's middleware makes of a piece of the request's body."""
-        return self._filtered(self.pipeline.request_body, data)
+        return self.filtered(self.pipeline.request_body, data)
 
-    def _filtered(self, phases: Callable[..., bytes], *data: bytes) -> bytes:
+    def filtered(self, phases: Callable[..., bytes], *data: bytes) -> bytes:
+        """Give what these phases of the middleware make of it; nothing if they end the exchange."""
         try:
             made = phases(self, *data)
             return b"" if self.ended else made
@@ -234,14 +235,14 @@ class Exchange:
         if self.ended:
             return
         if self.pipeline.on_response_body:
-            data = self._filtered(self.pipeline.response_body, data)
+            data = self.filtered(self.pipeline.response_body, data)
             if not data:
                 return
         self.stream.send_body(data)
 
     def send_end(self, trailers: bytes = b"") -> None:
         """End the response, and with it the exchange."""
-        if self.pipeline.on_response_end and not self.ended and (data := self._filtered(self.pipeline.response_end)):
+        if self.pipeline.on_response_end and not self.ended and (data := self.filtered(self.pipeline.response_end)):
             self.stream.send_body(data)
         if not self.ended:
             self._finish()  # first, as above

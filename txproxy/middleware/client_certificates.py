@@ -43,3 +43,7 @@ class CertificateHeaders(Middleware):
                 (name.encode("ascii"), PLACEHOLDER.sub(lambda found: shown[found[1]], value).encode("utf-8"))
                 for name, value in self._values
             )
+
+    def on_request_trailers(self, exchange: Any, block: bytes) -> bytes:
+        """Drop the client's here as well: some backends take trailers for fields of the head."""
+        return self._remove.sub(b"", block)

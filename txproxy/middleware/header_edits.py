@@ -34,9 +34,11 @@ class BlockEdit:
 
     def __call__(self, block: bytes) -> bytes:
         """Give the changed block."""
-        if self._remove is not None:
-            block = self._remove.sub(b"", block)
-        return block + self._suffix
+        return self.without(block) + self._suffix
+
+    def without(self, block: bytes) -> bytes:
+        """Give the block without what is set or removed, and with nothing new."""
+        return block if self._remove is None else self._remove.sub(b"", block)
 
     def __bool__(self) -> bool:
         return self._remove is not None or bool(self._suffix)
@@ -51,6 +53,10 @@ class RequestHeaders(Middleware):
     def on_request(self, exchange: Any, head: RequestHead) -> None:
         """Apply the edit."""
         head.block = self._edit(head.block)
+
+    def on_request_trailers(self, exchange: Any, block: bytes) -> bytes:
+        """Drop what the client may not say: some backends take trailers for fields of the head."""
+        return self._edit.without(block)
 
 
 class ResponseHeaders(Middleware):

@@ -23,6 +23,10 @@ class Middleware:
         """Give what becomes of a piece of the request's body."""
         return data
 
+    def on_request_trailers(self, exchange: Any, block: bytes) -> bytes:
+        """Give what becomes of the fields behind the request's body; not called where there are none."""
+        return block
+
     def on_response(self, exchange: Any, head: ResponseHead) -> None:
         """The head that is about to be sent to the client; change it."""
 
@@ -49,6 +53,7 @@ class Pipeline:
         "on_finish",
         "on_request",
         "on_request_body",
+        "on_request_trailers",
         "on_response",
         "on_response_body",
         "on_response_end",
@@ -60,6 +65,7 @@ class Pipeline:
         self.route: Pipeline | None = None
         self.on_request = _phase(chain, "on_request")
         self.on_request_body = _phase(chain, "on_request_body")
+        self.on_request_trailers = _phase(chain, "on_request_trailers")
         # What was first on the way in is last on the way out.
         self.on_response = _phase(chain[::-1], "on_response")
         self.on_response_body: tuple[Callable[..., bytes], ...] = ()
@@ -74,6 +80,7 @@ class Pipeline:
         made = Pipeline()
         made.route = self if self.route is None else self.route
         made.on_request, made.on_request_body = self.on_request, self.on_request_body
+        made.on_request_trailers = self.on_request_trailers
         made.on_response, made.on_finish = self.on_response, self.on_finish
         made.on_response_body, made.on_response_end = self.on_response_body, self.on_response_end
         made._filter(one)
@@ -90,6 +97,12 @@ class Pipeline:
         for phase in self.on_request_body:
             data = phase(exchange, data)
         return data
+
+    def request_trailers(self, exchange: Any, block: bytes) -> bytes:
+        """Give what all make of the fields behind the request's body."""
+        for phase in self.on_request_trailers:
+            block = phase(exchange, block)
+        return block
 
     def response_body(self, exchange: Any, data: bytes) -> bytes:
         """Give what all make of a piece of the response's body."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.wiring import Answer, Connector, Proxy, Reactor, Wire
 from txproxy.forwarding.proxy import ReverseProxyResource
+from txproxy.middleware.header_edits import BlockEdit, RequestHeaders
 from txproxy.middleware.pipeline import Middleware, Pipeline
 from txproxy.model.head import RequestHead, ResponseHead
 from txproxy.reactor.deadlines import Deadlines
@@ -219,6 +220,19 @@ def test_trailers_go_both_ways() -> None:
     assert b"\r\nTE: trailers\r\n" in seen
     backend.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Done: 1\r\n\r\n")
     assert Answer().read(client.take()).trailers == b"\r\nX-Done: 1"
+
+
+def test_trailers_pass_the_middleware() -> None:
+    """What a route sets or removes cannot be said behind the body instead."""
+    made = proxy(pipeline=Pipeline([RequestHeaders(BlockEdit({"X-User": "ann"}, {}, ["X-Secret"]))]))
+    made.connect().send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\nab\r\n0\r\nX-User: root\r\nX-Sum: 1\r\nx-secret: 2\r\n\r\n"
+    )
+    (backend,) = made.reactor.backends
+    seen = backend.take()
+    assert seen.endswith(b"0\r\nX-Sum: 1\r\n\r\n")
+    assert seen.count(b"X-User: ann\r\n") == 1
 
 
 def test_an_early_answer_frees_the_client() -> None:

@@ -39,6 +39,13 @@ def test_only_a_certificate_fills_the_fields(shown: dict[str, str] | None, block
     assert head.block == block
 
 
+@pytest.mark.parametrize("shown", [SHOWN, {}])
+def test_trailers_have_none_of_the_fields(shown: dict[str, str]) -> None:
+    """Nobody forges a field behind the body: backends that take trailers for fields of the head would believe it."""
+    trailers = CertificateHeaders(VALUES).on_request_trailers(exchange_with(shown), FORGED)
+    assert trailers == b"\r\nHost: a\r\nX-Subjects: kept"
+
+
 @pytest.mark.parametrize(
     ("value", "named"),
     [("{client_cert.pem}", True), ("a{client_cert.san}b", True), ("{client_cert}", False), ("x", False)],

@@ -73,3 +73,10 @@ def test_the_middleware() -> None:
     RequestHeaders(edit).on_request(None, request)
     ResponseHeaders(edit).on_response(None, response)
     assert request.block == response.block == b"\r\nHost: a\r\nX-AB: 4\r\nX-A: 9"
+
+
+def test_trailers_lose_what_is_set_or_removed() -> None:
+    """A client says nothing behind its body that it may not say in the head; what is added stays in the head."""
+    edit = BlockEdit({"X-A": "9"}, {"X-AB": "7"}, ["X-B"])
+    assert RequestHeaders(edit).on_request_trailers(None, BLOCK) == b"\r\nHost: a\r\nX-AB: 4"
+    assert RequestHeaders(BlockEdit({}, {"X-A": "9"}, [])).on_request_trailers(None, BLOCK) == BLOCK
