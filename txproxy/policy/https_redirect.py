@@ -6,9 +6,12 @@ Rule: path and query are kept as they were sent. What a certificate authority as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-_CHALLENGE = b"/.well-known/acme-challenge/"
+# One segment, so that no path that leads elsewhere begins with it. A token has letters, digits, `-` and `_` (RFC 8555,
+# section 8.1); those who try whether they can be reached ask for names with dots.
+_CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:\?|\Z)")
 
 
 class HttpsRedirect:
@@ -29,7 +32,7 @@ class HttpsRedirect:
 
         :param host: in normal form, "": none was asked for. :param target: as sent.
         """
-        if not host or target.startswith(_CHALLENGE) or not target.startswith(b"/") or not self._covers(host):
+        if not host or not target.startswith(b"/") or _CHALLENGE.match(target) or not self._covers(host):
             return None
         return https_url(host, self._port, target)
 
