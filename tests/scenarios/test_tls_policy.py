@@ -20,7 +20,7 @@ from tests.support.certificates import pem, write
 from tests.support.daemon import Daemon, on_reactor
 from tests.support.raw_client import RawClient
 from tests.support.tls import lasting, root
-from tests.support.tls_clients import TlsClient, alert_of
+from tests.support.tls_clients import TlsClient, alert_of, read_all
 from tests.support.waiting import until
 
 GET = b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n"
@@ -147,6 +147,11 @@ def test_handshakes_that_stall_take_nothing_for_good(front: Front) -> None:
         (b"new.test", b"/", "https://new.test:{port}/"),
         (b"other.test", b"/", None),
         (b"app.test", b"/.well-known/acme-challenge/token", None),
+        (
+            b"app.test",
+            b"/.well-known/acme-challenge/../../new",
+            "https://app.test:{port}/.well-known/acme-challenge/../../new",
+        ),
     ],
 )
 def test_plain_requests_are_sent_to_https(front: Front, host: bytes, target: bytes, location: str | None) -> None:
@@ -166,6 +171,15 @@ def test_hsts_is_on_every_answer_once(front: Front, target: str, status: bytes) 
     assert answer.split(b" ")[1] == status
     lines = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"strict-transport")]
     assert lines == [b"Strict-Transport-Security: max-age=86400"]
+
+
+def test_hsts_is_on_the_answer_to_what_is_no_request(front: Front) -> None:
+    """Also where nobody knows what was asked for."""
+    with closing(front.client().connect("app.test")) as connection:
+        connection.sendall(b"GET\r\n\r\n")
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"\r\nStrict-Transport-Security: max-age=86400\r\n" in answer
 
 
 def test_plain_http_on_a_tls_port(front: Front) -> None:

@@ -174,6 +174,7 @@ class Frontend:
         """Bytes came that make no request: say so, as an exchange without a route."""
         self.counters.exchange_started()
         exchange = Exchange(self, stream, _UNREADABLE, stream.client, self._make_id())
+        exchange.pipeline = self.generation.pipeline
         stream.receiver = exchange
         exchange.fail(error)
 
