@@ -105,6 +105,17 @@ def test_a_name_that_no_certificate_is_for(daemon: Daemon, folder: Path, name: s
     assert alert_of(client(daemon, folder), name) == "TLSV1_UNRECOGNIZED_NAME"
 
 
+@pytest.mark.parametrize(("default", "first"), [("", None), ("  default: app.test", "app.test")])
+def test_an_address_that_no_certificate_is_for(start_daemon, folder: Path, default: str, first: str | None) -> None:
+    """A client without a server name gets the certificate of `tls.default`, or the alert where there is none."""
+    map_ = MAP.replace("    - {{directory: {0}/more}}\n", "").format(folder, default)
+    anybody = client(start_daemon(map_, tls=True), folder, checks_name=False)
+    if first is None:
+        assert alert_of(anybody, None) == "TLSV1_UNRECOGNIZED_NAME"
+    else:
+        assert names(shown(anybody, None))[0] == first
+
+
 def test_the_default_is_for_whoever_has_none(start_daemon, folder: Path) -> None:
     """With `tls.default`, unknown names get its certificate, and who comes to an address still that of the address."""
     daemon = start_daemon(MAP.format(folder, "  default: one.test"), tls=True)
@@ -150,7 +161,7 @@ def test_the_key_exchange_is_hybrid_where_the_client_can(daemon: Daemon, folder:
 
 
 def test_development_certificates(start_daemon, tmp_path: Path) -> None:
-    """What `tls.internal` names is believed by whoever has the root that `txproxy ca` prints, over restarts too."""
+    """What `tls.internal` names is believed by whoever has the root that `txproxy ca` names, over restarts too."""
     state = tmp_path / "state"
     routes = (
         f"state: {state}\ntls: {{internal: [dev.localhost, '*.dev.test']}}\n"
@@ -160,10 +171,15 @@ def test_development_certificates(start_daemon, tmp_path: Path) -> None:
     for _ in range(2):
         daemon = start_daemon(routes, tls=True)
         asked = [sys.executable, "-m", "txproxy", "ca", "-c", daemon.path]
-        roots.append(subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout)
-        (tmp_path / "root.pem").write_text(roots[-1])
+        printed, path = (
+            subprocess.run([*asked, *more], capture_output=True, text=True, timeout=60, check=True).stdout
+            for more in ((), ("--path",))
+        )
+        root_file = Path(path.removesuffix("\n"))
+        assert root_file.read_text() == printed
+        roots.append(printed)
         for name in ("dev.localhost", "a.dev.test"):
-            assert TlsClient((HOST, daemon.tls_port), tmp_path / "root.pem").ask(name).endswith(b"here")
+            assert TlsClient((HOST, daemon.tls_port), root_file).ask(name).endswith(b"here")
         daemon.stop()
     assert roots[0] == roots[1]
     assert (state / "internal-ca").stat().st_mode & 0o777 == 0o700
