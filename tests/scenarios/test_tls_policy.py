@@ -28,7 +28,7 @@ MAP = """
   - address: https://{host}:{strict}
     redirect_plain_http: true
 tls:
-  certificates: [{{cert: {folder}/app.pem}}]
+  certificates: [{{cert: {folder}/app.pem}}, {{cert: {folder}/app-rsa.pem}}]
   http_redirect: true
   hsts: {{max_age: 1d}}
 timeouts: {{handshake: 1s}}
@@ -41,6 +41,8 @@ hosts:
   new.test: {{tls: {{minimum: "1.3"}}, respond: {{status: 200}}}}
   other.test: {{respond: {{status: 200}}}}
 """
+# Nothing, the first of a record, and half of a ClientHello.
+STALLS = (b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
@@ -68,6 +70,7 @@ def front(request, start_shared_daemon, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("policy")
     write(folder / "ca.pem", pem(root().certificate))
     lasting("app.test", "new.test", by=root()).write(folder / "app.pem")
+    lasting("app.test", kind="rsa", by=root()).write(folder / "app-rsa.pem")
     strict = free_port()
     with answering(lambda request: ok(b"ok", "Strict-Transport-Security: max-age=0")) as backend:
         routes = MAP.format(host=HOST, strict=strict, folder=folder, url=backend.url, dead=free_port())
@@ -97,22 +100,63 @@ def test_the_least_version_of_a_host(front: Front, name: str, version: ssl.TLSVe
     assert (alert in said, bool(said)) == (True, bool(alert))
 
 
-def test_renegotiation_is_refused(front: Front) -> None:
-    """A client of TLS 1.2 that wants to shake hands again is not followed."""
+def s_client(front: Front, *options: str, said: bytes = b"") -> bytes:
+    """Give all that `openssl s_client` says of app.test."""
     where = f"{HOST}:{front.daemon.tls_port}"
-    done = subprocess.run(
-        ["openssl", "s_client", "-connect", where, "-servername", "app.test", "-tls1_2"],
-        input=b"R\n",
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert b"RENEGOTIATING" in said
-    assert b"no renegotiation" in said or b"alert" in said
+    command = ["openssl", "s_client", "-connect", where, "-servername", "app.test", *options]
+    done = subprocess.run(command, input=said, capture_output=True, timeout=30, check=False)
+    return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+@pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
+def test_versions_of_old(front: Front, version: str) -> None:
+    """A client that speaks nothing newer gets the alert protocol_version, number 70."""
+    assert b"SSL alert number 70" in s_client(front, version, "-cipher", "DEFAULT@SECLEVEL=0")
+
+
+@pytest.mark.parametrize(
+    ("suite", "alert"),
+    [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", ""),
+        ("ECDHE-RSA-AES128-GCM-SHA256", ""),
+        ("ECDHE-RSA-CHACHA20-POLY1305", ""),
+        ("ECDHE-RSA-AES128-SHA256", "HANDSHAKE_FAILURE"),  # no AEAD
+        ("ECDHE-ECDSA-AES256-SHA", "HANDSHAKE_FAILURE"),
+        ("AES128-GCM-SHA256", "HANDSHAKE_FAILURE"),  # no forward secrecy
+        ("DHE-RSA-AES128-GCM-SHA256", "HANDSHAKE_FAILURE"),  # finite fields
+    ],
+)
+def test_suites_of_the_older_version(front: Front, suite: str, alert: str) -> None:
+    """TLS 1.2 is spoken with elliptic curves and AEAD, or not at all, although there is a certificate for each."""
+    said = alert_of(front.client(versions=(V12, V12), ciphers=suite), "app.test")
+    assert (alert in said, bool(said)) == (True, bool(alert))
+
+
+def test_renegotiation_is_refused(front: Front) -> None:
+    """A client of TLS 1.2 that wants to shake hands again is told so by the alert no_renegotiation."""
+    _, asked, answer = s_client(front, "-tls1_2", said=b"R\n").partition(b"RENEGOTIATING")
+    assert asked
+    assert b"no renegotiation" in answer
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_sessions_are_taken_up(front: Front, version: ssl.TLSVersion) -> None:
+    """A ticket spares a client the second full handshake, and a host with another minimum does not take it."""
+    again = front.client(versions=(version, version))
+    with closing(again.connect("app.test")) as connection:
+        connection.sendall(GET % (b"/", b"app.test"))
+        connection.recv(65536)  # tickets of 1.3 come behind the handshake
+        session = connection.session
+    assert session is not None
+    assert session.has_ticket
+    with closing(again.connect("app.test", session)) as connection:
+        assert connection.session_reused
+    if version == V13:
+        with closing(again.connect("new.test", session)) as connection:
+            assert not connection.session_reused
+
+
+@pytest.mark.parametrize("said", STALLS)
 def test_a_handshake_has_its_time(front: Front, said: bytes) -> None:
     """Who says nothing, or half of what is needed, is cut after `timeouts.handshake`."""
     begun = time.monotonic()
@@ -123,11 +167,15 @@ def test_a_handshake_has_its_time(front: Front, said: bytes) -> None:
 
 
 def test_handshakes_that_stall_take_nothing_for_good(front: Front) -> None:
-    """They count as connections while they last, and not a moment longer."""
+    """Five hundred count as connections while they last, up to the limit, and not one of them a moment longer."""
     with ExitStack() as stack:
-        for _ in range(300):
+        for count in range(500):
             each = stack.enter_context(closing(socket.create_connection((HOST, front.daemon.tls_port), 10)))
-            each.sendall(b"\x16\x03\x01")
+            try:
+                each.sendall(STALLS[count % len(STALLS)])
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # one too many
+        until(lambda: "connection_limit_reached" in front.daemon.log(), "some of them are too many")
 
         def lets_in() -> bool:
             try:
@@ -135,8 +183,11 @@ def test_handshakes_that_stall_take_nothing_for_good(front: Front) -> None:
             except OSError:
                 return False
 
-        until(lets_in, "a good client is let in again")
-    assert front.client().ask("app.test").startswith(b"HTTP/1.1 200")
+        until(lets_in, "a good client is let in again, while those that stall hold on to their ends")
+    with ExitStack() as stack:
+        for _ in range(290):  # all that the limit has room for, but for what is about to end
+            each = stack.enter_context(RawClient((HOST, front.daemon.port)))
+            assert each.ask(GET % (b"/", b"other.test")).status == 200
 
 
 @pytest.mark.parametrize(
