@@ -9,6 +9,8 @@ no more is kept back than could be the beginning of a link.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from txproxy.model import fields
 
@@ -21,8 +23,10 @@ _CHARSET = re.compile(rb"(?i);[ \t]*charset[ \t]*=[ \t]*\"?([^\";, \t]*)")
 #: codings of a body that can be undone and done again
 CODINGS = frozenset({b"", b"gzip", b"x-gzip", b"deflate", b"identity"})
 
-# What goes on with a host, a port or user information; and with a segment of a path.
-_AUTHORITY_GOES_ON = rb"(?![A-Za-z0-9.\-_~:@%\x80-\xff])"
+# All that a browser could take for one authority: what goes on with a host, a port or user information is of it.
+_GOES_ON = rb"[A-Za-z0-9.\-_~:@%\x80-\xff]"
+_AUTHORITY = rb"(" + _GOES_ON + rb"++|\[[0-9A-Fa-f:.]++\]" + _GOES_ON + rb"*+)"
+# What goes on with a segment of a path.
 _SEGMENT_GOES_ON = rb"(?![A-Za-z0-9.\-_~:@%!$*+=\x80-\xff])"
 _H = re.compile(rb"[Hh]")
 _LINK_FIELD = re.compile(rb"(?i)(\r\nlink:)([^\r]*+)")
@@ -67,10 +71,13 @@ def known_codings(accepted: bytes) -> bytes:
 class Links:
     """Finds and replaces the links to one place; made once for it.
 
+    Clients choose the place's authority, as far as ports, case and wildcards go: so nothing is compiled for one, which
+    would take longer than the rest of a request.
+
     :ivar any: False if there is nothing to look for.
     """
 
-    __slots__ = ("_longest", "_needles", "_replacements", "_search", "any")
+    __slots__ = ("_longest", "_names", "_needles", "_replacements", "_search", "any")
 
     def __init__(self, place: Place) -> None:
         self._needles: tuple[bytes, ...] = ()
@@ -78,23 +85,21 @@ class Links:
         if not place.known:
             return
         # Links to the public host by https, or by http where the client came so, are right as they are.
-        plain = sorted(place.own | (place.public if place.scheme == b"https" else frozenset()), key=len, reverse=True)
-        own = sorted(place.own, key=len, reverse=True)
+        own = place.own
+        plain = own | (place.public if place.scheme == b"https" else frozenset())
         if not plain:
             return
         self.any = True
-        self._replacements, alternatives, needles = {}, [], []
+        self._names = (plain, own)
+        self._search = _search_for(place.paths.base)
+        self._replacements, needles = {}, []
         for slash in (b"/", b"\\/"):
             base = place.paths.base.replace(b"/", slash)
             bare = place.scheme + b":" + slash * 2 + place.authority
             self._replacements[slash, True] = bare + place.paths.prefix.replace(b"/", slash)
             self._replacements[slash, False] = bare if base else self._replacements[slash, True]
             for letter, names in ((b"", plain), (b"s", own)):
-                if names:
-                    front = letter + b":" + slash * 2
-                    alternatives.append(_any_case(front) + _one_of(names) + _end(base))
-                    needles += [b"http" + front + name + base for name in names]
-        self._search = re.compile(_any_case(b"http") + b"(?:" + b"|".join(alternatives) + b")").finditer
+                needles += [b"http" + letter + b":" + slash * 2 + name + base for name in names]
         self._needles = tuple(needle.lower() for needle in needles)
         self._longest = max(map(len, needles))
 
@@ -125,9 +130,11 @@ class Links:
             start = found.start()
             if start >= limit:
                 break
-            slash = b"\\/" if b"\\" in found[0] else b"/"
-            pieces += [data[done:start], self._replacements[slash, found.lastindex is not None]]
-            done = found.end()
+            slash, authority, base = (b"/", 2, 3) if found[2] is not None else (b"\\/", 4, 5)
+            if start < done or found[authority].lower() not in self._names[bool(found[1])]:
+                continue
+            pieces += [data[done:start], self._replacements[slash, found[base] is not None]]
+            done = max(found.end(authority), found.end(base))
         reached = max(done, limit)
         if not pieces:
             return (data if reached == len(data) else data[:reached]), reached
@@ -160,16 +167,15 @@ class Reading:
         return self._links.whole(kept)
 
 
-def _any_case(text: bytes) -> bytes:
-    # Sets, not a flag: with a flag sre gives up its quick search for the first character.
-    return b"".join(b"[%c%c]" % (c - 32, c) if 97 <= c <= 122 else re.escape(bytes([c])) for c in text.lower())
+@lru_cache(maxsize=256)
+def _search_for(base: bytes) -> Callable[[bytes], Iterator[re.Match[bytes]]]:
+    """Compile what finds all links, wherever they lead to, one after the other, for a route with this base path.
 
-
-def _one_of(names: list[bytes]) -> bytes:
-    return b"(?:" + b"|".join(map(_any_case, names)) + b")"
-
-
-def _end(base: bytes) -> bytes:
-    """Give what stands behind an authority: the base path as a group, or no more of the authority."""
-    plain = _AUTHORITY_GOES_ON
-    return b"(?:(" + re.escape(base) + b")" + _SEGMENT_GOES_ON + b"|" + plain + b")" if base else plain
+    The groups: the s of https; authority, base path; the same where slashes are escaped. The base path is None if
+    another path is there. They are looked ahead at: a link may begin within what is no link of ours.
+    """
+    places = []
+    for slash in (b"/", b"\\/"):
+        path = b"(?:(" + re.escape(base.replace(b"/", slash)) + b")" + _SEGMENT_GOES_ON + b")?+" if base else b"()"
+        places.append(re.escape(slash * 2) + b"(?=" + _AUTHORITY + path + b")")
+    return re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?+):(?:" + b"|".join(places) + b")").finditer

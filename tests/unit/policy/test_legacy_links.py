@@ -109,6 +109,21 @@ def test_what_is_kept_back_is_bounded() -> None:
         assert place + 1 - given <= longest
 
 
+def test_a_link_within_what_is_none_is_found() -> None:
+    """Another host's name may go on with ours in front of the slashes; the search goes on behind its own."""
+    assert TLS.whole(b"http://a-http://example.com/") == b"http://a-https://example.com/"
+    assert TLS.whole(b"http://http://example.com/") == b"http://https://example.com/"
+
+
+def test_nothing_is_compiled_for_what_clients_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks with one port after another, or one name after another, makes nobody compile patterns."""
+    links(authority=b"example.com", prefix="/app", base="/base")
+    monkeypatch.setattr(re, "compile", lambda *_: pytest.fail("a pattern is compiled"))
+    for number in range(5):
+        made = links(authority=b"a%d.example.com:%d" % (number, number), prefix="/app", base="/base")
+        assert made.whole(b"http://a%d.example.com/base/x" % number).startswith(b"https://a%d." % number)
+
+
 PIECES = st.sampled_from([
     b"h", b"ht", b"http", b"HTTP", b"https", b":", b"//", b"\\/", b"/", b"\\", b"example.com", b"127.0.0.1", b":9000",
     b":80", b":8443", b"/base", b"\\/base", b"@", b".", b"-", b'"', b" ", b"<", b"x", b"\xff", b"\0",
