@@ -207,10 +207,10 @@ class Frontend:
                 redirect(exchange, location)
                 return True
         if generation.policies.of(host or None).client_auth == "require":
-            hint = "Use https:// and show a client certificate."
-            raise ProxyError(
-                MISDIRECTED_REQUEST, "the host requires a client certificate, and this is no TLS", hint=hint
-            )
+            detail, hint = "this is no TLS", "Use https:// and show a client certificate."
+            if exchange.client.scheme == "https":
+                detail, hint = "this is another server's TLS, which has not checked one (see embedding)", ""
+            raise ProxyError(MISDIRECTED_REQUEST, f"the host requires a client certificate, and {detail}", hint=hint)
         return False
 
     def _believe(self, exchange: Exchange, generation: Generation) -> None:
