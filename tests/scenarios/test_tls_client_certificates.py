@@ -17,7 +17,7 @@ from tests.support.certificates import Issued, pem, write
 from tests.support.daemon import Daemon, on_reactor
 from tests.support.raw_client import RawClient
 from tests.support.tls import PAST, lasting, root
-from tests.support.tls_clients import TlsClient, alert_of, read_all
+from tests.support.tls_clients import SecuredClient, TlsClient, alert_of, read_all
 
 MAP = """
 tls:
@@ -157,6 +157,21 @@ def test_a_connection_is_for_hosts_of_its_own_policy(
 ) -> None:
     """A request for a host of another policy than the one that the client has named is misdirected."""
     assert client(daemon, folder, shows).ask(named, asked).split(b" ")[1] == status
+
+
+@pytest.mark.parametrize(
+    ("named", "shows"), [("open.test", ""), ("guests.test", "staff"), ("partners.test", "partners")]
+)
+def test_a_connection_that_is_kept_is_held_to_it_too(
+    daemon: Daemon, folder: Path, backend: Backend, named: str, shows: str
+) -> None:
+    """What was right before on the same connection does not open another host, and what is asked never arrives."""
+    backend.forget()
+    with SecuredClient(client(daemon, folder, shows), named) as connection:
+        for host, status in ((named, 200), ("staff.test", 421)):
+            answer = connection.ask(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert answer.status == status
+    assert len(backend.requests) == 1
 
 
 def test_an_absolute_target_is_no_way_around(daemon: Daemon, folder: Path) -> None:
