@@ -77,13 +77,16 @@ class Reading(Writing):
         if not self._read_over:
             self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
 
-    def _feed(self) -> None:
-        """Give the library the next piece of what is kept."""
+    def _feed(self) -> bool:
+        """Give the library the next piece of what is kept; False: nothing is."""
         unread = self._unread
+        if not unread:
+            return False
         piece = unread[:_PIECE]
         # An empty view would hold all that it was a part of.
         self._unread = unread[_PIECE:] if len(unread) > _PIECE else NOTHING_UNREAD
         bio_write(self._into, octets_of(piece), len(piece))
+        return True
 
     def _deliver(self, size: int = 0) -> None:
         """Give the protocol what can be decrypted, until it wants no more; `size` octets are in the scratch already."""
@@ -107,10 +110,9 @@ class Reading(Writing):
                         # Asked at once: the library keeps its errors for all connections in one queue.
                         why = None if end == CLOSE_NOTIFY else problem(self.tls, got)
                         break
-                    if not self._unread:
+                    if not self._feed():
                         break
                     end = _NOTHING
-                    self._feed()
                 if size:
                     self._receiver(scratch.view[:size])
                     size = 0

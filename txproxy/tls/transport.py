@@ -77,8 +77,7 @@ class TlsTransport(Reading):
 
     def _shaking_received(self, data: bytes) -> None:
         self._keep(data)
-        while self.shaking and self._unread:
-            self._feed()
+        while self.shaking and self._feed():
             self._shake()
 
     def _shake(self) -> None:
