@@ -80,6 +80,7 @@ class Tls(Frozen):
 
     :ivar default: the host name whose certificate a client without a usable server name gets.
     :ivar internal: host patterns, exact names and "*.name", that the development CA issues for.
+    :ivar key_where: by key, where its value is written.
     """
 
     certificates: tuple[CertificateFiles | CertificateDirectory, ...] = ()
@@ -89,6 +90,7 @@ class Tls(Frozen):
     http_redirect: bool = False
     hsts: Hsts | None = None
     where: Where = NOWHERE
+    key_where: dict[str, Where] = {}
 
 
 class HostTls(Frozen):
@@ -98,6 +100,7 @@ class HostTls(Frozen):
     client_auth: Literal["none", "request", "require"] = "none"
     minimum: TlsVersion | None = None
     where: Where = NOWHERE
+    key_where: dict[str, Where] = {}
 
 
 class BackendConfig(Frozen):
@@ -128,6 +131,7 @@ class UpstreamTls(Frozen):
     client_certificate: str | None = None
     verify: bool = True
     where: Where = NOWHERE
+    key_where: dict[str, Where] = {}
 
 
 class UpstreamConfig(Frozen):

@@ -22,6 +22,7 @@ from .model import (
     UpstreamTls,
 )
 from .problem import Report, Where, listed, nearest, quoted
+from .reading import Written
 from .routes import HostEntry, RouteEntry
 from .settings import HeaderEdits
 from .tls import CertificateEntry, HostTlsEntry, TlsEntry, UpstreamTlsEntry
@@ -43,7 +44,12 @@ def tls_of(entry: TlsEntry | None, report: Report) -> Tls | None:
         http_redirect=entry.http_redirect,
         hsts=None if hsts is None else Hsts(max_age=hsts.max_age, include_subdomains=hsts.include_subdomains),
         where=entry.where,
+        key_where=_places(entry),
     )
+
+
+def _places(entry: Written) -> dict[str, Where]:
+    return {key: entry.value_where(key) for key in entry.keys}
 
 
 def _certificate(entry: CertificateEntry, report: Report) -> CertificateFiles | CertificateDirectory | None:
@@ -135,7 +141,9 @@ def host_tls_of(entry: HostEntry, written: RouteMap, report: Report) -> HostTls 
     else:
         _warn_of_plain(tls, written, report)
     auth = tls.client_auth or ("none" if tls.client_ca is None else "require")
-    return HostTls(client_ca=tls.client_ca, client_auth=auth, minimum=tls.minimum, where=tls.where)
+    return HostTls(
+        client_ca=tls.client_ca, client_auth=auth, minimum=tls.minimum, where=tls.where, key_where=_places(tls)
+    )
 
 
 def _warn_of_plain(tls: HostTlsEntry, written: RouteMap, report: Report) -> None:
@@ -164,6 +172,7 @@ def upstream_tls_of(entry: UpstreamEntry, backends: Sequence[BackendConfig], rep
         client_certificate=tls.client_certificate,
         verify=tls.verify,
         where=tls.where,
+        key_where=_places(tls),
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
-from txproxy.config.model import CertificateDirectory, CertificateFiles, Config
+from txproxy.config.model import CertificateDirectory, CertificateFiles, Config, HostTls, UpstreamTls
 from txproxy.config.problem import Severity, Where
 from txproxy.tls import certificate_files, pem
 from txproxy.tls.certificate import Certificate, CertificateError, NotForServers, wildcard_of
@@ -103,7 +103,7 @@ class NamedCertificates:
         self.client_ca: dict[str, Complaint] = {}
         for pattern, host in config.hosts.items():
             if host.tls is not None and host.tls.client_ca is not None:
-                for wrong in _checked("client_ca", host.tls.client_ca, host.tls.where, _authorities):
+                for wrong in _checked("client_ca", host.tls.client_ca, host.tls, _authorities):
                     self.client_ca[pattern] = wrong
 
     def covers(self, host: str) -> bool:
@@ -176,9 +176,9 @@ def complaints_of(config: Config, named: NamedCertificates) -> Iterator[Complain
     for upstream in config.upstreams.values():
         tls = upstream.tls
         if tls is not None and tls.ca is not None and tls.verify:
-            yield from _checked("ca", tls.ca, tls.where, _authorities)
+            yield from _checked("ca", tls.ca, tls, _authorities)
         if tls is not None and tls.client_certificate is not None:
-            yield from _checked("client_certificate", tls.client_certificate, tls.where, _own_certificate)
+            yield from _checked("client_certificate", tls.client_certificate, tls, _own_certificate)
 
 
 def uncovered(config: Config, named: NamedCertificates) -> Iterator[Complaint]:
@@ -187,7 +187,8 @@ def uncovered(config: Config, named: NamedCertificates) -> Iterator[Complaint]:
     if tls is None or not any(listen.tls for listen in config.listen):
         return
     if tls.default is not None and not named.covers(tls.default):
-        yield Complaint(tls.where, f"default: no certificate is for {tls.default}; write a host that one is for")
+        where = tls.key_where.get("default", tls.where)
+        yield Complaint(where, f"default: no certificate is for {tls.default}; write a host that one is for")
     for host in config.hosts.values():
         if is_public(host.pattern) and not named.covers(host.pattern):
             yield Complaint(
@@ -208,11 +209,13 @@ def is_public(pattern: str) -> bool:
     return False
 
 
-def _checked(key: str, path: str, where: Where, judge: Callable[[bytes, str], None]) -> Iterator[Complaint]:
+def _checked(
+    key: str, path: str, tls: HostTls | UpstreamTls, judge: Callable[[bytes, str], None]
+) -> Iterator[Complaint]:
     try:
         judge(_contents(path), path)
     except CertificateError as error:
-        yield Complaint(where, f"{key}: {error}")
+        yield Complaint(tls.key_where.get(key, tls.where), f"{key}: {error}")
 
 
 def _contents(path: str) -> bytes:

@@ -239,7 +239,9 @@ def without_places(config: Config | None) -> Any:
 
     def cleaned(node: Any) -> Any:
         if isinstance(node, dict):
-            return {key: cleaned(value) for key, value in node.items() if key not in {"where", "matcher_where"}}
+            return {
+                key: cleaned(value) for key, value in node.items() if key not in {"where", "key_where", "matcher_where"}
+            }
         return [cleaned(value) for value in node] if isinstance(node, list | tuple) else node
 
     assert config is not None

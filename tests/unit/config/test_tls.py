@@ -39,7 +39,7 @@ def listener(config: Config, address: str) -> Listen:
 
 def without_place(value: object) -> dict[str, object]:
     """Give what a value says, wherever it says it."""
-    return {name: each for name, each in value if name != "where"}  # type: ignore[attr-defined]
+    return {name: each for name, each in value if name not in {"where", "key_where"}}  # type: ignore[attr-defined]
 
 
 def test_listeners_speak_tls_by_their_scheme() -> None:

@@ -133,6 +133,37 @@ def test_files_of_hosts_and_upstreams(
     assert expected[2] in message
 
 
+def test_a_file_is_told_at_the_key_that_names_it(config: Reader, tmp_path: Path) -> None:
+    """Where each key has a line of its own, that line is shown, not the first one of `tls`."""
+    write(tmp_path / "app.pem", *pair("app.localhost"))
+    read = config("""\
+listen: https://127.0.0.1
+tls:
+  certificates: {cert: app.pem}
+  default: other.localhost
+upstreams:
+  app:
+    backends: https://10.0.0.1
+    tls:
+      server_name: app.internal
+      ca: none.pem
+      client_certificate: none.pem
+hosts:
+  app.localhost:
+    tls:
+      minimum: "1.3"
+      client_ca: none.pem
+    routes: [{proxy: app}]
+""")
+    found = [*told(read), *((one.where.line, "", one.message) for one in uncovered(read, NamedCertificates(read, NOW)))]
+    assert [(line, message.partition(":")[0]) for line, _, message in found] == [
+        (16, "client_ca"),
+        (10, "ca"),
+        (11, "client_certificate"),
+        (4, "default"),
+    ]
+
+
 COVERED = """\
 listen: [http://127.0.0.1, https://127.0.0.1]
 tls: {certificates: {cert: app.pem}, internal: ["*.dev.example.com"], default: %s}
