@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import threading
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,14 @@ def test_the_end_of_the_daemon(before) -> None:
     for each in (idle, busy):
         each.close()
     half.close()
+
+
+@pytest.mark.parametrize("secured", [True, False])
+def test_who_connects_at_the_end_does_not_hold_it_up(before, secured: bool) -> None:
+    """Connections that are just being accepted when the daemon ends are closed, and not waited for."""
+    front = before(serves, "timeouts: {handshake: 30s, header: 30s}\n")
+    address = (HOST, front.daemon.tls_port) if secured else front.daemon.address
+    with ExitStack() as stack:
+        for _ in range(500):
+            stack.enter_context(closing(socket.create_connection(address, 10)))
+        front.daemon.stop(10)

@@ -39,10 +39,13 @@ class Connections:
         self.limit = limit
         self.open: set[Any] = set()
         self._refusing = False
+        self._draining = False
         self._emptied: Callable[[], None] | None = None
 
     def admit(self) -> bool:
         """Whether there is room for one more; the first refusal is logged, not each."""
+        if self._draining:
+            return False  # a reactor may have accepted some that it tells of only now
         if len(self.open) < self.limit:
             self._refusing = False
             return True
@@ -60,7 +63,8 @@ class Connections:
         self._tell_if_empty()
 
     def drain(self, emptied: Callable[[], None]) -> None:
-        """End what is idle, let the rest finish, and tell once when nothing is left."""
+        """End what is idle, let the rest finish, admit nobody, and tell once when nothing is left."""
+        self._draining = True
         self._emptied = emptied
         for connection in tuple(self.open):
             connection.close_when_idle()

@@ -42,7 +42,16 @@ def test_the_next_phase_of_a_connection_takes_the_place_of_the_last() -> None:
     assert (first.told, second.told, emptied) == ([], ["close when idle"], [])
     connections.gone(second)
     assert emptied == [True]
-    assert connections.admit()
+
+
+def test_nobody_is_admitted_at_the_end() -> None:
+    """Who comes while the others finish, or behind the last, would be told of no end."""
+    connections = Connections(5)
+    last = Fake(connections)
+    connections.drain(lambda: None)
+    assert not connections.admit()
+    connections.gone(last)
+    assert not connections.admit()
 
 
 def test_all_are_told_of_the_end() -> None:
