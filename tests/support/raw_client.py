@@ -15,13 +15,15 @@ from .waiting import PATIENCE
 
 
 class RawClient:
-    """One connection to `address` (host and port, or the path of a UNIX socket)."""
+    """One connection to `address` (host and port, or the path of a UNIX socket), from `source` (an IP address)."""
 
-    def __init__(self, address: tuple[str, int] | str, *, receive_buffer: int | None = None) -> None:
+    def __init__(self, address: tuple[str, int] | str, *, receive_buffer: int | None = None, source: str = "") -> None:
         self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         self.socket.settimeout(PATIENCE)
         if receive_buffer is not None:  # has to be set before the window is agreed on
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.buffer = Buffer(lambda: self.socket.recv(65536))
 
