@@ -161,7 +161,9 @@ class Frontend:
         stream.receiver = exchange
         try:
             host = _host(head)
-            if redirects and host and head.target.startswith(b"/"):
+            # Only to hosts of the map: a cache in front would keep for all what one client put into Host.
+            known = host and self.generation.table.pattern(host) is not None
+            if redirects and known and head.target.startswith(b"/"):
                 redirect(exchange, https_url(host, stream.client.local_port, head.target))
                 return
         except ProxyError as error:

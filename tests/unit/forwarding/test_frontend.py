@@ -146,3 +146,24 @@ def test_trace_is_not_spoken(method: str) -> None:
     client = made.connect()
     client.send(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     assert Answer().read(client.take()).status == (405 if method == "TRACE" else 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "location"),
+    [
+        ("a.example", b"https://a.example:8080/x"),
+        ("x.b.example", b"https://x.b.example:8080/x"),
+        ("evil.example", None),
+    ],
+)
+def test_nobody_is_sent_to_hosts_that_are_not_ours(host: str, location: bytes | None) -> None:
+    """A plain request on a TLS port is sent to hosts of the map only: a cache would keep it for others."""
+    made = Proxy({"/*": Respond(200)})
+    leaf = Respond(200)
+    routes = [Route(name, name, RouteValue(leaf, leaf.handle)) for name in ("a.example", "*.b.example")]
+    made.frontend.generation = Generation(None, RouteTable(routes), made.frontend.generation.origin)
+    client = made.connect()
+    client.protocol._on_request = lambda stream, head, end: made.frontend.plain_received(stream, head, redirects=True)
+    client.send(f"GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    answer = Answer().read(client.take())
+    assert (answer.status, answer.field(b"location")) == (308 if location else 400, location)
