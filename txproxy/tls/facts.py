@@ -5,7 +5,7 @@ Rule: nothing is asked of OpenSSL before somebody wants to know it: most request
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from cryptography import x509
@@ -54,7 +54,10 @@ class TlsFacts:
         Keys are those of `config.model.CLIENT_CERT_FIELDS`; every value is printable ASCII.
         """
         if self._fields is None:
-            shown = self._connection.get_peer_certificate(as_cryptography=True)
+            try:
+                shown = self._connection.get_peer_certificate(as_cryptography=True)
+            except (ValueError, x509.InvalidVersion):
+                shown = None  # OpenSSL believes what is no X.509 by the letter; of that nothing can be told
             self._fields = {} if shown is None else certificate_fields(shown)
         return self._fields
 
@@ -63,11 +66,11 @@ def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:
     """Give what a backend may be told of a client's certificate.
 
     `subject`, `issuer`: as RFC 4514 writes them; `serial`, `fingerprint` (SHA-256): hexadecimal digits; `san`:
-    "DNS:a.example, email:b@example"; `pem`: percent-encoded, as it holds line ends.
+    "DNS:a.example, email:b@example"; `pem`: percent-encoded, as it holds line ends. What cannot be read is "".
     """
     return {
-        "subject": _printable(certificate.subject.rfc4514_string()),
-        "issuer": _printable(certificate.issuer.rfc4514_string()),
+        "subject": _party(certificate, "subject"),
+        "issuer": _party(certificate, "issuer"),
         "serial": f"{certificate.serial_number:x}",
         "san": _printable(", ".join(_alternative_names(certificate))),
         "fingerprint": certificate.fingerprint(hashes.SHA256()).hex(),
@@ -77,8 +80,20 @@ def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:
 
 def parties_of(certificate: x509.Certificate) -> str:
     """Say in printable ASCII whose a certificate is, and who has issued it."""
-    subject, issuer = (_printable(name.rfc4514_string()) for name in (certificate.subject, certificate.issuer))
+    subject, issuer = _party(certificate, "subject"), _party(certificate, "issuer")
     return f"{subject or 'without a subject'}, issued by {issuer}"
+
+
+def _party(certificate: x509.Certificate, which: Literal["subject", "issuer"]) -> str:
+    """Give one of the two names; "" also where it is in a string of a kind that does not fit what is in it.
+
+    OpenSSL compares such names octet by octet, and old CAs put Latin-1 into T61Strings.
+    """
+    try:
+        name = certificate.subject if which == "subject" else certificate.issuer
+    except (ValueError, TypeError):
+        return ""
+    return _printable(name.rfc4514_string())
 
 
 _ESCAPED = {ord("\\"): "\\5C", ord(","): "\\2C"}
@@ -95,6 +110,8 @@ def _alternative_names(certificate: x509.Certificate) -> list[str]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return []  # OpenSSL does not look at names of clients, so what cannot be read is no fault
     # A name that holds a comma must not look like two: it is written as RFC 4514 writes such a character, and so is
     # the backslash that this is written with.
     return [

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 
 from tests.support.certificates import new_key
 from tests.support.tls import END, START, client_context, lasting, only, root
 from tests.unit.tls.doors import Door
 from txproxy.config.model import CLIENT_CERT_FIELDS
-from txproxy.tls.facts import certificate_fields, parties_of
+from txproxy.tls.facts import TlsFacts, certificate_fields, parties_of
 from txproxy.tls.policies import HostPolicy
 
 CA = root("staff")
@@ -72,6 +75,51 @@ def test_a_subject_cannot_say_what_it_is_not(common_name: str, subject: str) -> 
     assert got.replace("\\=", "=") == subject.replace("\\=", "=")  # RFC 4514 lets an equals sign be either
 
 
+def odd(subject: bytes = b"", more: bytes = b"") -> x509.Certificate:
+    """Make a certificate with its subject in Latin-1 in this kind of string, or with this for its names."""
+    key = new_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "J\u00f6rg")]))
+        .issuer_name(CA.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(START)
+        .not_valid_after(END)
+    )
+    if more:
+        kind = x509.SubjectAlternativeName.oid
+        builder = builder.add_extension(x509.UnrecognizedExtension(kind, more), critical=False)
+    encoded = builder.sign(CA.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    # Its signature is not looked at here.
+    if subject:
+        encoded = encoded.replace(b"\x0c\x05J\xc3\xb6rg", subject + b"\x05J\xf6\xf6rg")
+    return x509.load_der_x509_certificate(encoded)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(b"\x30\x04\xa3\x02\x30\x00", id="an X.400 address"),
+        pytest.param(b"\x30\x05\x87\x03\x01\x02\x03", id="an address of three octets"),
+        pytest.param(b"\xff\xff", id="no ASN.1"),
+    ],
+)
+def test_names_that_cannot_be_read_are_not_told(more: bytes) -> None:
+    """Nothing is told of them, and all else is."""
+    fields = certificate_fields(odd(more=more))
+    assert (fields["san"], fields["subject"], fields["serial"]) == ("", "CN=J\\C3\\B6rg", "1")
+
+
+@pytest.mark.parametrize("kind", [b"\x14", b"\x16", b"\x03"], ids=["T61", "IA5", "bits"])
+def test_a_subject_that_cannot_be_read_is_not_told(kind: bytes) -> None:
+    """Old CAs write Latin-1 into T61Strings: there is no subject then, and all else is told."""
+    certificate = odd(kind)
+    fields = certificate_fields(certificate)
+    assert (fields["subject"], fields["issuer"]) == ("", "CN=staff")
+    assert parties_of(certificate) == "without a subject, issued by CN=staff"
+
+
 def test_names_of_every_kind() -> None:
     """DNS names, addresses, mail addresses and URIs are told, in their order; others are not."""
     more = (
@@ -124,3 +172,14 @@ def test_a_certificate_is_asked_for_once() -> None:
     (facts,) = door.facts
     assert facts.client_certificate() is facts.client_certificate()
     assert facts.client_certificate()["subject"] == "CN=alice"
+
+
+def test_of_what_is_no_certificate_by_the_letter_nothing_is_told() -> None:
+    """OpenSSL believes certificates of a version that there is not: the connection is good, and has no fields."""
+
+    class Connection(SSL.Connection):
+        def get_peer_certificate(self, *, as_cryptography: bool = False) -> Any:
+            encoded = lasting(by=CA).certificate.public_bytes(Encoding.DER)
+            return x509.load_der_x509_certificate(encoded.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1))
+
+    assert TlsFacts(Connection(client_context(), None), HostPolicy(), None).client_certificate() == {}
