@@ -107,7 +107,9 @@ class Rehearsal:
         port = CLIENT_PORT if asked.client_ip else 0
         client = Client(asked.client_ip, port, asked.local_port, asked.scheme, asked.listener, trusted)
         if asked.scheme == "https":
-            client.tls = _Facts(self.generation.policies.of(asked.server_name), asked.server_name)
+            client.tls = _Facts(
+                self.generation.policies.of(asked.server_name or asked.local_ip or None), asked.server_name
+            )
         received = partial(_plain_received, frontend, asked) if asked.is_plain else frontend.request_received
         connection = ServerConnection(self._settings, received, frontend.malformed, lambda _: None, client)
         downstream = _Wire()

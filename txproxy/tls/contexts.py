@@ -20,6 +20,7 @@ from .hello import ClientHello
 from .openssl import release_idle_buffers, use_modern_groups, verify_words
 from .policies import TLS13, HostPolicy
 from .server import Refused
+from .store import address_of
 
 # Alerts (RFC 8446, section 6.2; RFC 7301; RFC 6066).
 NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, INTERNAL_ERROR = 120, 112, 80
@@ -57,7 +58,7 @@ class ServerContexts:
     """Makes the connection for each client of a listener.
 
     :param store: the certificates (see `store.CertificateStore`).
-    :param policy_of: gives the policy of a host by its name in normal form, None: the client named none.
+    :param policy_of: gives the policy of a host by its name or address in normal form, None: neither is known.
     :param protocols: for ALPN, ours first.
     :param seconds: the time, for ticket keys.
     """
@@ -89,7 +90,8 @@ class ServerContexts:
                 UNRECOGNIZED_NAME,
                 f"no certificate is for {name}" if name else "the client names no host, and tls.default is not set",
             )
-        policy = self._policy_of(name)
+        # No client names an address (RFC 6066, section 3): a host that is one is known by where they come to.
+        policy = self._policy_of(address_of(local_ip) or None if name is None else name)
         connection = SSL.Connection(self._context(best(certificates, hello), policy), None)
         connection.set_accept_state()
         return connection, policy

@@ -78,7 +78,7 @@ class CertificateStore:
         :param local_ip: that address.
         """
         index = self._index
-        asked = _address(local_ip) if name is None else name
+        asked = address_of(local_ip) if name is None else name
         found = index.found.get(asked)
         if found is not None:
             return found
@@ -155,7 +155,7 @@ class _Index:
         return tuple(sorted(certificates, key=order))
 
 
-def _address(text: str) -> str:
+def address_of(text: str) -> str:
     """Give an address of a socket as certificates have it: without a zone, and IPv4 as IPv4."""
     try:
         address = ip_address(text.partition("%")[0])

@@ -30,7 +30,7 @@ def door_of(policies: dict[str, HostPolicy] | None = None) -> Door:
     return Door(NAMES, policies=policies or {"staff.example": REQUIRED})
 
 
-def come(door: Door, version: str, name: str, shows: Issued | None = None, **more: Any) -> Talk:
+def come(door: Door, version: str, name: str | None, shows: Issued | None = None, **more: Any) -> Talk:
     """Let a client come, talk, and stay."""
     context = more.pop("context", None) or only(client_context(shows=shows), version)
     talking = door.come(context, name, **more).go()
@@ -41,6 +41,17 @@ def come(door: Door, version: str, name: str, shows: Issued | None = None, **mor
 
 
 # Certificates of clients.
+
+
+@VERSIONS
+def test_a_host_that_is_an_address_is_named_by_nobody(version: str) -> None:
+    """Clients send no address as a server name (RFC 6066, section 3): the one that they come to is their host."""
+    door = Door(lasting("app.example", "192.0.2.80", by=root()), policies={"192.0.2.80": REQUIRED})
+    come(door, version, None).close()
+    assert "peer did not return a certificate" in door.turned[0]
+    assert not door.made
+    come(door, version, None, ALICE)
+    assert door.facts[0].client_certificate()["subject"] == "CN=alice"
 
 
 @VERSIONS
