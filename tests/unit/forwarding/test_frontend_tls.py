@@ -136,6 +136,16 @@ def test_hsts_is_on_answers_without_a_route_too() -> None:
     assert ask(wire, "staff.example").field(b"strict-transport-security") == b"max-age=60"
 
 
+def test_hsts_is_on_the_answer_to_what_is_no_request() -> None:
+    """Also where nobody knows what was asked for."""
+    made = proxy(pipeline=Pipeline([StrictTransport(60, include_subdomains=False)]))
+    for policy, value in ((DEFAULT, b"max-age=60"), (None, None)):
+        wire = connect(made, policy)
+        wire.send(b"GET\r\n\r\n")
+        answer = Answer().read(wire.take())
+        assert (answer.status, answer.field(b"strict-transport-security")) == (400, value)
+
+
 @pytest.mark.parametrize(("host", "status"), [("staff.example", 421), ("app.example", 200)])
 def test_below_a_stock_site_nobody_has_checked_a_certificate(host: str, status: int) -> None:
     """A host that requires one is not served there, by whatever the Site is reached."""
