@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from txproxy.reactor.transport import receive_with, sender_of
+from txproxy.reactor.transport import receive_with, sender_of, untaken_bytes
 
 from .openssl import Scratch
 from .reading import Reading
@@ -204,10 +204,18 @@ class TlsTransport(Reading):
         self._reason = reason
 
     def _fail(self, failure: Failure) -> None:
-        """End for an error of TLS; the peer is told by an alert."""
+        """End for an error of TLS; the peer is told by an alert.
+
+        Unless it does not even take what was sent before: then nothing would end behind that, and it is cut.
+        """
+        stuck = not self.shaking and untaken_bytes(self.transport) > 0
         self._over(failure)
-        self._flush_records()
-        self.transport.loseConnection()
+        if stuck:
+            self._send = self._nobody
+            self.transport.abortConnection()
+        else:
+            self._flush_records()
+            self.transport.loseConnection()
 
     def _abort(self, reason: Failure | None) -> None:
         self._over(reason)

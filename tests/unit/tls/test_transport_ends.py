@@ -332,6 +332,17 @@ def test_garbage_behind_the_handshake_is_an_alert_and_an_error(where: Where) -> 
 
 
 @everywhere
+def test_garbage_from_who_takes_nothing_cuts(where: Where) -> None:
+    """An end in order would wait for a peer that does not read, and is not to be waited for any more."""
+    talking = talk(where)
+    talking.below.unsent_bytes = lambda: 1  # type: ignore[attr-defined]
+    talking.below.arrive(GARBAGE)
+    assert talking.below.ends == ["aborted"]
+    talking.below.lose()
+    assert reasons(talking)[0] == "Error"
+
+
+@everywhere
 def test_garbage_in_the_handshake_is_an_alert_and_an_error(where: Where) -> None:
     """The same within the handshake; nobody is told that it is complete."""
     talking = talk(where, shake=False)
