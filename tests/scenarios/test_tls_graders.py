@@ -7,9 +7,11 @@ testssl.sh finds is an error, but for what only the certificates of a test CA or
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import venv
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +26,22 @@ MAP = """
 tls:
   certificates: [{{cert: {0}/ecdsa.pem}}, {{cert: {0}/rsa.pem}}]
   default: app.example
-  hsts: {{max_age: 365d, include_subdomains: true}}
+  hsts: {{max_age: 730d, include_subdomains: true}}
+hosts: {{"*": {{respond: {{status: 200, body: here}}}}}}
+"""
+STRICT_MAP = """
+tls: {{certificates: [{{cert: {0}/ecdsa.pem}}], default: app.example, minimum: "1.3", hsts: {{max_age: 730d}}}}
 hosts: {{"*": {{respond: {{status: 200, body: here}}}}}}
 """
 NAME = "app.example"
+DAYS = 80  # Mozilla's "modern" wants fewer than 90
 CHECKS = (
     *("certinfo", "sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3", "compression", "reneg", "heartbleed"),
     *("openssl_ccs", "robot", "fallback", "resum", "elliptic_curves", "early_data", "http_headers"),
 )
-# Of the test's CA and of loopback: validity of a century, no CRL, no CAA record. Of an application: its own security
-# headers, which a proxy must not invent.
-NOT_OURS = ("cert_validityPeriod", "cert_revocation", "DNS_CAArecord", "security_headers", "cert_extlifeSpan")
+# Of the test's CA and of loopback: no CRL, no CAA record. Of an application: its own security headers, which a proxy
+# must not invent.
+NOT_OURS = ("cert_revocation", "DNS_CAArecord", "security_headers")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The certificates of the map, and their CA."""
     made = tmp_path_factory.mktemp("graded")
     write(made / "ca.pem", pem(root().certificate))
+    begin = datetime.now(UTC) - timedelta(hours=1)
     for kind in ("ecdsa", "rsa"):
-        lasting(NAME, HOST, kind=kind, by=root()).write(made / f"{kind}.pem")
+        issued = lasting(NAME, HOST, kind=kind, by=root(), start=begin, end=begin + timedelta(days=DAYS))
+        issued.write(made / f"{kind}.pem")
     return made
 
 
@@ -54,23 +63,28 @@ def daemon(start_shared_daemon, folder: Path) -> Daemon:
 
 
 @pytest.fixture(scope="module")
-def findings(daemon: Daemon, folder: Path) -> dict[str, Any]:
-    """What sslyze finds, by the name of its check."""
+def sslyze(folder: Path) -> list[Path | str]:
+    """The command, in an environment of its own."""
     home = folder / "venv"
     venv.create(home, with_pip=True)
     pip = [home / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "sslyze==6.*"]
     subprocess.run(pip, check=True, timeout=300, capture_output=True)
+    return [home / "bin" / "python", "-m", "sslyze", "--sni", NAME]
+
+
+def scan(sslyze: list[Path | str], daemon: Daemon, *options: Path | str) -> str:
+    """Give what sslyze says of the daemon."""
+    command = [*sslyze, *options, f"{HOST}:{daemon.tls_port}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def findings(daemon: Daemon, folder: Path, sslyze: list[Path | str]) -> dict[str, Any]:
+    """What sslyze finds, by the name of its check."""
     written = folder / "sslyze.json"
-    scan = [home / "bin" / "python", "-m", "sslyze", f"--json_out={written}", "--sni", NAME]
-    scan += [f"--{check}" for check in CHECKS]
-    done = subprocess.run(
-        [*scan, f"{HOST}:{daemon.tls_port}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert written.exists(), done.stdout + done.stderr
+    said = scan(sslyze, daemon, f"--json_out={written}", *[f"--{check}" for check in CHECKS])
+    assert written.exists(), said
     (result,) = json.loads(written.read_text())["server_scan_results"]
     assert result["scan_status"] == "COMPLETED", result
     found: dict[str, Any] = result["scan_result"]
@@ -134,24 +148,50 @@ def test_certificates_and_their_chain(findings: dict[str, Any]) -> None:
 def test_hsts(findings: dict[str, Any]) -> None:
     """Strict-Transport-Security is there as the map has it."""
     header = findings["http_headers"]["strict_transport_security_header"]
-    assert (header["max_age"], header["include_subdomains"]) == (31536000, True)
+    assert (header["max_age"], header["include_subdomains"]) == (2 * 31536000, True)
+
+
+def unlike_mozilla(said: str) -> list[str]:
+    """Give what sslyze found other than in one of Mozilla's configurations."""
+    assert "COMPLIANCE AGAINST TLS CONFIGURATION" in said, said
+    return re.findall(r"^ {8}\* (.*)$", said.partition("COMPLIANCE AGAINST")[2], re.MULTILINE)
+
+
+def test_mozillas_configurations(daemon: Daemon, start_daemon, folder: Path, sslyze: list[Path | str]) -> None:
+    """Without a word in the map it is "intermediate", with `minimum: "1.3"` it is "modern"; all but for the CA."""
+    of_our_ca = f"certificate_path_validation: Certificate path validation failed for CN={NAME}."
+    said = scan(sslyze, daemon, "--mozilla_config", "intermediate")
+    assert unlike_mozilla(said) == [of_our_ca]
+    strict = start_daemon(STRICT_MAP.format(folder), tls=True)
+    said = scan(sslyze, strict, "--mozilla_config", "modern")
+    assert unlike_mozilla(said) == [of_our_ca]
 
 
 @pytest.mark.soak
 @pytest.mark.skipif(shutil.which("testssl") is None, reason="testssl is not installed")
 def test_testssl_finds_nothing(daemon: Daemon, folder: Path) -> None:
     """No finding of testssl.sh is above INFO."""
+    found = by_testssl(daemon, folder)
+    if found:  # on a busy machine it takes what came too late for a finding: then it is not there twice
+        found &= by_testssl(daemon, folder)
+    assert found == set()
+
+
+def by_testssl(daemon: Daemon, folder: Path) -> set[str]:
+    """Give what testssl.sh finds above INFO, but for what is not of the daemon."""
     written = folder / "testssl.json"
+    written.unlink(missing_ok=True)  # it does not write over one
     command = ["testssl", "--quiet", "--color", "0", "--ip", "one", "--warnings", "off", "--sneaky"]
     done = subprocess.run(
         [*command, "--add-ca", folder / "ca.pem", "--jsonfile", written, f"{HOST}:{daemon.tls_port}"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=400,
         check=False,
     )
     found = json.loads(written.read_text())
     assert len(found) > 100, done.stdout[-4000:]
     wrong = [each for each in found if each["severity"] not in {"OK", "INFO"}]
-    assert [each for each in wrong if not each["id"].startswith(NOT_OURS)] == []
+    print(*wrong, sep="\n")
+    return {f"{each['severity']} {each['id']}" for each in wrong if not each["id"].startswith(NOT_OURS)}
