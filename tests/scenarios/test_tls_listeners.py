@@ -94,7 +94,7 @@ def test_what_the_log_says_of_them(front: Front, url: str, client: str | None) -
     """Each entry has who came, over which listener, and that it was by TLS."""
     over = ["--unix-socket", front.socket] if client is None else []
     assert front.curl(url, *over) == (0, b"here")
-    (entry,) = front.daemon.logged(target=url[-8:])
+    (entry,) = front.daemon.logged(target="/" + url.rpartition("/")[2])
     listener = f"https+unix:{front.socket}" if client is None else f"https://[::1]:{front.ports['{six}']}"
     assert (entry["client"], entry["listener"], entry["scheme"]) == (client, listener, "https")
 
