@@ -25,7 +25,7 @@ PUT = b"PUT /%s HTTP/1.1\r\nHost: app.test\r\nContent-Length: %d\r\n\r\n"
 QUICK = "timeouts: {body: 700ms, write: 700ms}\n"
 
 
-@pytest.fixture(params=["uvloop", "epoll"])
+@pytest.fixture(params=["uvloop", pytest.param("epoll", marks=pytest.mark.soak)])
 def before(request, play, start_daemon):
     """Give what starts a backend for a script and the product before it, on one reactor after the other."""
 

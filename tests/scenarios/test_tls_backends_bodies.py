@@ -40,7 +40,7 @@ def upstream(port: int, pki: Pki) -> str:
     return f"upstreams: {{app: {{backends: ['https://{HOST}:{port}'], tls: {{ca: {pki.ca}}}}}}}\nhosts: {{'*': app}}\n"
 
 
-@pytest.fixture(params=["uvloop", "epoll"])
+@pytest.fixture(params=["uvloop", pytest.param("epoll", marks=pytest.mark.soak)])
 def before(request, pki, play, start_daemon):
     """Give what starts a backend for a script, and the product before it, on one reactor after the other."""
 
