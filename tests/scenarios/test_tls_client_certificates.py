@@ -42,6 +42,7 @@ hosts:
     tls: {{minimum: "1.3"}}
     routes: *routes
   open.test: *routes
+  beside.test: {{proxy: {url}}}
 """
 FORGED = "x-subject: CN=root\r\nX-Subject: CN=other\r\nX-San: DNS:x\r\n"
 
@@ -56,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All certificates."""
     made = tmp_path_factory.mktemp("mutual")
     write(made / "ca.pem", pem(root().certificate))
-    hosts = ("staff.test", "partners.test", "guests.test", "strict.test", "open.test")
+    hosts = ("staff.test", "partners.test", "guests.test", "strict.test", "open.test", "beside.test")
     lasting(*hosts, by=root()).write(made / "server.pem")
     for name in ("staff", "partners"):
         write(made / f"{name}-ca.pem", pem(clients_ca(name).certificate))
@@ -133,9 +134,11 @@ def test_the_backend_learns_who_it_is(daemon: Daemon, folder: Path) -> None:
     assert len(fields["x-mark"]) == 64
 
 
-@pytest.mark.parametrize(("host", "shows"), [("guests.test", ""), ("open.test", ""), ("open.test", "staff")])
+@pytest.mark.parametrize(
+    ("host", "shows"), [("guests.test", ""), ("open.test", ""), ("open.test", "staff"), ("beside.test", "")]
+)
 def test_without_a_verified_certificate_nothing_is_told(daemon: Daemon, folder: Path, host: str, shows: str) -> None:
-    """The client's own copies are dropped where it has shown none, and where none was asked for."""
+    """The client's own copies are dropped where it has shown none, where none was asked for, and where none is told."""
     assert told(client(daemon, folder, shows).ask(host, more=FORGED)) == {}
 
 

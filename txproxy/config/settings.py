@@ -223,7 +223,7 @@ class HeaderEdits(Written):
 
     In `request_headers` of a host with `client_auth` a value may hold `{client_cert.NAME}`, which stands for the
     client's verified certificate and is empty without one. NAME is subject, issuer, serial, san, fingerprint or pem
-    (percent-encoded).
+    (percent-encoded). What clients themselves send under the name of such a field is dropped, on all routes of the map.
     """
 
     what: ClassVar[str] = "header changes"

@@ -27,7 +27,6 @@ from txproxy.forwarding.frontend import Generation, RouteValue
 from txproxy.forwarding.leaves import Leaf, Redirect, Respond
 from txproxy.forwarding.proxy import ReverseProxyResource
 from txproxy.middleware.pipeline import EMPTY, Middleware, Pipeline
-from txproxy.middleware.strict_transport import StrictTransport
 from txproxy.policy.forwarded import FORWARDED, X_FORWARDED, Forwarding
 from txproxy.policy.https_redirect import HttpsRedirect
 from txproxy.policy.rewrite import RedirectTemplate
@@ -40,7 +39,7 @@ from txproxy.upstream.upstream import Backends, Upstream, UpstreamTimeouts
 
 from .certificates import utc_now
 from .compose_error import ComposeError
-from .compose_middleware import route_middleware
+from .compose_middleware import common_middleware, route_middleware
 from .compose_policies import host_policies
 from .compose_upstreams import backend_settings
 
@@ -78,10 +77,7 @@ class Composer:
         self._forwarding: dict[frozenset[str], Forwarding] = {}
         self._upstreams: dict[str, Upstream] = {}
         # What is done to the answers of every route, and to those that have none.
-        self._for_all: list[Middleware] = []
-        if config.tls is not None and config.tls.hsts is not None:
-            hsts = config.tls.hsts
-            self._for_all.append(StrictTransport(hsts.max_age, include_subdomains=hsts.include_subdomains))
+        self._for_all: list[Middleware] = list(common_middleware(config))
 
     def generation(self) -> Generation:
         """Make all of it.

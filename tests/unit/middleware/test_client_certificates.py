@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from txproxy.middleware.client_certificates import CertificateHeaders, names_certificate
+from txproxy.middleware.client_certificates import CertificateHeaders, ForgedFields, names_certificate
 from txproxy.model.head import RequestHead
 
 SHOWN = {"subject": "CN=ann,O=x", "san": "DNS:a, email:b", "serial": "1f"}
@@ -44,6 +44,15 @@ def test_trailers_have_none_of_the_fields(shown: dict[str, str]) -> None:
     """Nobody forges a field behind the body: backends that take trailers for fields of the head would believe it."""
     trailers = CertificateHeaders(VALUES).on_request_trailers(exchange_with(shown), FORGED)
     assert trailers == b"\r\nHost: a\r\nX-Subjects: kept"
+
+
+def test_what_is_forged_is_dropped_where_nothing_is_told() -> None:
+    """In head and trailers, under any case, and nothing else."""
+    head = RequestHead(b"GET", b"/", b"a", FORGED)
+    dropped = ForgedFields(["X-Subject", "x-all"])
+    dropped.on_request(exchange_with(SHOWN), head)
+    assert head.block == b"\r\nHost: a\r\nX-Subjects: kept"
+    assert dropped.on_request_trailers(exchange_with(SHOWN), FORGED) == head.block
 
 
 @pytest.mark.parametrize(
