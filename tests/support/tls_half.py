@@ -52,10 +52,10 @@ class HalfClient:
             self.flush()
 
     def send_until_stuck(self) -> int:
-        """Send what has been encrypted until nothing is taken for a second; give how much was."""
+        """Send what has been encrypted until nothing is taken for half a second; give how much was."""
         self._unsent += self.half.take()
         before = len(self._unsent)
-        while select.select([], [self.socket], [], 1)[1] and self._unsent:
+        while select.select([], [self.socket], [], 0.5)[1] and self._unsent:
             del self._unsent[: self.socket.send(self._unsent[:MIB])]
         return before - len(self._unsent)
 
