@@ -355,13 +355,13 @@ def test_nothing_starts_with_pairs_that_are_no_good(start_daemon, tmp_path: Path
     for host, (spoil, _) in enumerate(BROKEN):
         key_first(live, renewed(host), host)
         spoil(live, host)
-    pairs = ", ".join(f"{{cert: {live}/{host}.pem, key: {live}/{host}.key}}" for host in range(len(BROKEN)))
+    pairs = "".join(f"  - {{cert: {live}/{host}.pem, key: {live}/{host}.key}}\n" for host in range(len(BROKEN)))
     with pytest.raises(AssertionError) as caught:
-        start_daemon(f"tls: {{certificates: [{pairs}]}}\nhosts: {{h0.test: {{respond: {{status: 200}}}}}}\n", tls=True)
+        start_daemon(f"hosts: {{h0.test: {{respond: {{status: 200}}}}}}\ntls:\n  certificates:\n{pairs}", tls=True)
     told = str(caught.value)
-    first, *more = (line for line in told.splitlines() if str(live) in line)
-    assert re.search(r"routes\.yaml:\d+: ", first)
-    for host, ((_, said), line) in enumerate(zip(BROKEN, (first, *more), strict=True)):
+    lines = [line for line in told.splitlines() if str(live) in line]
+    for host, ((_, said), line) in enumerate(zip(BROKEN, lines, strict=True)):
+        assert f"routes.yaml:{7 + host}: " in line  # behind three lines of `listen`, and those above the pairs
         assert f"{live}/{host}." in line
         assert re.search(said, line)
     assert "Traceback" not in told

@@ -19,6 +19,7 @@ from txproxy.tls.openssl import Scratch
 from txproxy.tls.policies import HostPolicy
 from txproxy.tls.watching import open_certificates
 
+from .certificates import NamedCertificates, utc_now
 from .compose_error import ComposeError
 
 # What is spoken behind TLS, by the names of RFC 7301's registry.
@@ -40,7 +41,7 @@ class Securing:
         try:
             self._watcher = open_certificates(config.tls, config.state, reactor, lambda: datetime.now(UTC), os.environ)
         except CertificateError as error:
-            raise ComposeError(config.tls.where, str(error)) from error
+            raise _located(config, str(error)) from error
         self.store = self._watcher.store
         self._contexts: ServerContexts | None = None
 
@@ -69,3 +70,17 @@ class Securing:
     def stop(self) -> None:
         """Watch no more."""
         self._watcher.stop()
+
+
+def _located(config: Config, sentences: str) -> ComposeError:
+    """Say of each sentence, one a line, where the map names what it is about."""
+    assert config.tls is not None
+    rest = sentences.splitlines()
+    found = []
+    for each in NamedCertificates(config, utc_now()).complaints:
+        if each.severity == "error":
+            found.append((each.where, each.message))
+            rest = [sentence for sentence in rest if sentence not in each.message]
+    found += [(config.tls.where, sentence) for sentence in rest]
+    (where, first), *more = found
+    return ComposeError(where, "\n".join([first, *(f"{where}: {message}" for where, message in more)]))
