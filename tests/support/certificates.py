@@ -164,3 +164,27 @@ def _entry(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def odd(by: Issued, subject: bytes = b"", more: bytes = b"") -> x509.Certificate:
+    """Make a certificate with its subject in Latin-1 in this kind of string, or with this for its names.
+
+    Its signature is not to be looked at.
+    """
+    key = new_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "J\u00f6rg")]))
+        .issuer_name(by.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + 90 * DAY)
+    )
+    if more:
+        kind = x509.SubjectAlternativeName.oid
+        builder = builder.add_extension(x509.UnrecognizedExtension(kind, more), critical=False)
+    encoded = builder.sign(by.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    if subject:
+        encoded = encoded.replace(b"\x0c\x05J\xc3\xb6rg", subject + b"\x05J\xf6\xf6rg")
+    return x509.load_der_x509_certificate(encoded)

@@ -32,6 +32,8 @@ from txproxy.model.errors import (
 from .alerts import alert_advice, alert_words
 from .backend_settings import BackendSettings
 from .openssl import verify_words
+from .parties import alternative_names, party
+from .words import in_chain, reasons
 
 # The types of records that a TLS server may begin with (RFC 8446, section 5.1): an alert, or a handshake.
 _TLS = (0x15, 0x16)
@@ -49,10 +51,10 @@ def untrusted(settings: BackendSettings, certificate: x509.Certificate, number: 
     :param certificate: of the chain, where the fault was found. :param number: X509_V_ERR_...
     :param depth: its place, 0: it is the backend's own.
     """
-    who = "its certificate" if depth == 0 else f"certificate {depth + 1} of its chain"
+    subject, issuer = (party(certificate, which) or "nobody" for which in ("subject", "issuer"))
     return _certificate_error(
         settings,
-        f"{verify_words(number)} ({who} is for {_title(certificate.subject)}, issued by {_title(certificate.issuer)},"
+        f"{verify_words(number)} ({in_chain(depth)} is for {subject}, issued by {issuer},"
         f" valid until {certificate.not_valid_after_utc:%Y-%m-%d}){_cure(settings, number)}",
     )
 
@@ -72,11 +74,13 @@ def _cure(settings: BackendSettings, number: int) -> str:
 def misnamed(settings: BackendSettings, certificate: x509.Certificate) -> ProxyError | None:
     """Hold a certificate to the name that was asked for (RFC 9525), by service-identity; None: it is for it.
 
+    The common name is none (RFC 9525, section 2).
+
     Not by what Twisted's `optionsForClientTLS` makes (ADR 17): that lets through a certificate without any name
     (service-identity raises `CertificateError` for it, which is logged there, and the handshake goes on).
     """
     wanted = IPAddress_ID(settings.server_name) if settings.is_address else DNS_ID(settings.server_name)
-    names = _names(certificate)
+    names = alternative_names(certificate)
     patterns = [pattern for each in names if (pattern := _pattern(each)) is not None]
     try:
         verify_service_identity(patterns, [wanted], [])
@@ -95,14 +99,6 @@ def misnamed(settings: BackendSettings, certificate: x509.Certificate) -> ProxyE
 
 def _certificate_error(settings: BackendSettings, what: str) -> ProxyError:
     return ProxyError(TLS_CERTIFICATE_ERROR, f"{settings.where} is not believed: {what}")
-
-
-def _names(certificate: x509.Certificate) -> list[x509.GeneralName]:
-    """Give the names and addresses that a certificate is for; the common name is none (RFC 9525, section 2)."""
-    try:
-        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return []
 
 
 def _pattern(name: x509.GeneralName) -> CertificatePattern | None:
@@ -126,10 +122,6 @@ def _listed(names: list[x509.GeneralName]) -> str:
     return ", ".join(str(each.value) for each in names[:_SHOWN_NAMES]) + more if names else "no host at all"
 
 
-def _title(name: x509.Name) -> str:
-    return name.rfc4514_string() or "nobody"
-
-
 def alert_received(settings: BackendSettings, number: int) -> ProxyError:
     """Say that the backend has ended the connection by an alert."""
     advice = alert_advice(number, shows_certificate=settings.client is not None, server_name=settings.server_name)
@@ -147,7 +139,7 @@ def handshake_failed(settings: BackendSettings, failure: Failure, heard: bytes) 
     elif heard and heard[0] not in _TLS:
         what = f"what it sent is no TLS ({heard!r}...): if it speaks plain HTTP, write http:// instead of https://"
     elif failure.check(SSL.Error):
-        what = "; ".join(reason for _, _, reason in _errors(failure)) or "it ended the connection"
+        what = "; ".join(reasons(failure.value)) or "it ended the connection"
     else:
         return ProxyError(
             CONNECTION_TERMINATED,
@@ -155,9 +147,3 @@ def handshake_failed(settings: BackendSettings, failure: Failure, heard: bytes) 
             " write http:// instead of https://",
         )
     return ProxyError(TLS_PROTOCOL_ERROR, f"no TLS with {settings.where}: {what}")
-
-
-def _errors(failure: Failure) -> list[tuple[str, str, str]]:
-    """Give the library's queue as pyOpenSSL keeps it: (library, function, reason) each."""
-    arguments = failure.value.args if failure.value is not None else ()
-    return list(arguments[0]) if arguments and isinstance(arguments[0], list) else []

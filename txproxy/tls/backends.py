@@ -20,7 +20,8 @@ from .alerts import is_fatal
 from .backend_settings import BackendSettings
 from .backend_trouble import alert_received, handshake_failed, misnamed, untrusted
 from .client import TlsClient
-from .openssl import Scratch, release_idle_buffers, use_modern_groups, was_resumed
+from .context_parts import bare_context, believe, show
+from .openssl import Scratch, was_resumed
 
 # Seconds after which a full handshake looks at the certificate again: each resumed one gives a session of its own,
 # and a chain of them would never end.
@@ -194,40 +195,22 @@ class BackendClient(TlsClient):
 
 def _context(settings: BackendSettings) -> SSL.Context:
     """Make a context, complete: pyOpenSSL lets nothing be changed once it is used."""
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-    release_idle_buffers(context)
-    use_modern_groups(context)
-    context.set_cipher_list(_CIPHERS)
-    context.set_alpn_protos(_PROTOCOLS)
     # Sessions are kept by `BackendTls`, each for its backend.
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context = bare_context(SSL.TLS_CLIENT_METHOD, _CIPHERS)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_alpn_protos(_PROTOCOLS)
     context.set_info_callback(_told)
     if settings.verify:
-        _believe(context, settings)
+        if settings.roots is None:
+            context.set_default_verify_paths()
+        else:
+            believe(context, settings.roots.certificates)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
     else:
         context.set_verify(SSL.VERIFY_NONE)
-    client = settings.client
-    if client is not None:
-        context.use_certificate(client.chain[0])
-        context.use_privatekey(client.key)
-        for issuer in client.chain[1:]:
-            context.add_extra_chain_cert(issuer)
+    if settings.client is not None:
+        show(context, settings.client.chain, settings.client.key)
     return context
-
-
-def _believe(context: SSL.Context, settings: BackendSettings) -> None:
-    if settings.roots is None:
-        context.set_default_verify_paths()
-        return
-    store = context.get_cert_store()
-    assert store is not None
-    for root in settings.roots.certificates:
-        store.add_cert(crypto.X509.from_cryptography(root))
-    # Whoever names an intermediate CA, or the backend's own certificate, means that one.
-    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:

@@ -12,18 +12,18 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
+from OpenSSL.crypto import X509
 
 from .certificate import Certificate
-from .facts import parties_of
-from .hello import ClientHello
-from .openssl import release_idle_buffers, use_modern_groups, verify_words
+from .context_parts import bare_context, believe, show
+from .hello import UNRECOGNIZED_NAME, ClientHello
+from .openssl import verify_words
+from .parties import parties_of
 from .policies import TLS13, HostPolicy
 from .server import Refused
 from .store import address_of
-
-# Alerts (RFC 8446, section 6.2; RFC 7301; RFC 6066).
-NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, INTERNAL_ERROR = 120, 112, 80
+from .words import in_chain
 
 # TLS 1.2: forward secrecy and AEAD only (RFC 9325, section 4.2). The suites of 1.3 are all good.
 _CIPHERS = b":".join(
@@ -144,20 +144,13 @@ def server_context(
     certificate: Certificate, policy: HostPolicy, select: Callable[[SSL.Connection, Sequence[bytes]], bytes]
 ) -> SSL.Context:
     """Make a context, complete: pyOpenSSL lets nothing be changed once it is used."""
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    # Without a cache sessions are tickets: nothing is kept here for clients that may never come back.
+    context = bare_context(SSL.TLS_SERVER_METHOD, _CIPHERS)
     context.set_min_proto_version(policy.minimum)
     context.set_max_proto_version(TLS13)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-    release_idle_buffers(context)
-    use_modern_groups(context)
-    context.set_cipher_list(_CIPHERS)
-    context.use_certificate(certificate.chain[0])
-    context.use_privatekey(certificate.key)
-    for issuer in certificate.chain[1:]:
-        context.add_extra_chain_cert(issuer)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+    show(context, certificate.chain, certificate.key)
     context.set_alpn_select_callback(select)
-    # Tickets only: nothing is kept here for clients that may never come back.
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"txproxy")
     context.set_timeout(SESSION_SECONDS if policy.client_auth == "none" else SESSION_SECONDS_WITH_CLIENT)
     if policy.client_auth != "none":
@@ -166,24 +159,19 @@ def server_context(
 
 
 def _ask_for_certificate(context: SSL.Context, policy: HostPolicy) -> None:
-    store = context.get_cert_store()
-    assert store is not None
-    for authority in x509.load_pem_x509_certificates(policy.client_ca):
-        issuer = crypto.X509.from_cryptography(authority)
-        store.add_cert(issuer)
+    authorities = x509.load_pem_x509_certificates(policy.client_ca)
+    believe(context, authorities)
+    for authority in authorities:
         context.add_client_ca(authority)
-    # Whoever names an intermediate CA means that one, as towards backends.
-    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     mode = SSL.VERIFY_PEER
     if policy.client_auth == "require":
         mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
     context.set_verify(mode, _believed)
 
 
-def _believed(_connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
+def _believed(_connection: SSL.Connection, certificate: X509, number: int, depth: int, ok: int) -> bool:
     """Called by OpenSSL: for the first thing that is wrong, or for each certificate of a chain that is good."""
     if not ok:
-        whose = "its certificate" if depth == 0 else f"certificate {depth + 1} of its chain"
         parties = parties_of(certificate.to_cryptography())
-        raise _NotBelieved(f"{whose} ({parties}) is not believed: {verify_words(number)}")
+        raise _NotBelieved(f"{in_chain(depth)} ({parties}) is not believed: {verify_words(number)}")
     return True

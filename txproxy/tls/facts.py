@@ -5,7 +5,7 @@ Rule: nothing is asked of OpenSSL before somebody wants to know it: most request
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from cryptography import x509
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from .openssl import was_resumed
+from .parties import alternative_names, party, printable
 from .policies import HostPolicy
 
 
@@ -69,31 +70,13 @@ def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:
     "DNS:a.example, email:b@example"; `pem`: percent-encoded, as it holds line ends. What cannot be read is "".
     """
     return {
-        "subject": _party(certificate, "subject"),
-        "issuer": _party(certificate, "issuer"),
+        "subject": party(certificate, "subject"),
+        "issuer": party(certificate, "issuer"),
         "serial": f"{certificate.serial_number:x}",
-        "san": _printable(", ".join(_alternative_names(certificate))),
+        "san": printable(", ".join(_alternative_names(certificate))),
         "fingerprint": certificate.fingerprint(hashes.SHA256()).hex(),
         "pem": quote(certificate.public_bytes(Encoding.PEM), safe=""),
     }
-
-
-def parties_of(certificate: x509.Certificate) -> str:
-    """Say in printable ASCII whose a certificate is, and who has issued it."""
-    subject, issuer = _party(certificate, "subject"), _party(certificate, "issuer")
-    return f"{subject or 'without a subject'}, issued by {issuer}"
-
-
-def _party(certificate: x509.Certificate, which: Literal["subject", "issuer"]) -> str:
-    """Give one of the two names; "" also where it is in a string of a kind that does not fit what is in it.
-
-    OpenSSL compares such names octet by octet, and old CAs put Latin-1 into T61Strings.
-    """
-    try:
-        name = certificate.subject if which == "subject" else certificate.issuer
-    except (ValueError, TypeError):
-        return ""
-    return _printable(name.rfc4514_string())
 
 
 _ESCAPED = {ord("\\"): "\\5C", ord(","): "\\2C"}
@@ -106,22 +89,11 @@ _KINDS: tuple[tuple[type[x509.GeneralName], str], ...] = (
 
 
 def _alternative_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return []  # OpenSSL does not look at names of clients, so what cannot be read is no fault
     # A name that holds a comma must not look like two: it is written as RFC 4514 writes such a character, and so is
-    # the backslash that this is written with.
+    # the backslash that this is written with. OpenSSL does not look at names of clients, so none is no fault.
     return [
-        f"{word}:{str(name.value).translate(_ESCAPED)}" for name in names for kind, word in _KINDS if type(name) is kind
+        f"{word}:{str(name.value).translate(_ESCAPED)}"
+        for name in alternative_names(certificate)
+        for kind, word in _KINDS
+        if type(name) is kind
     ]
-
-
-def _printable(text: str) -> str:
-    """Write everything that is not printable ASCII as RFC 4514, section 2.4, allows: a backslash and hex digits."""
-    return "".join(
-        char if " " <= char <= "~" else "".join(f"\\{octet:02X}" for octet in char.encode("utf-8", "replace"))
-        for char in text
-    )

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
-from tests.support.certificates import new_key
+from tests.support.certificates import new_key, odd
 from tests.support.tls import END, START, client_context, lasting, only, root
 from tests.unit.tls.doors import Door
 from txproxy.config.model import CLIENT_CERT_FIELDS
-from txproxy.tls.facts import TlsFacts, certificate_fields, parties_of
+from txproxy.tls.facts import TlsFacts, certificate_fields
+from txproxy.tls.parties import parties_of
 from txproxy.tls.policies import HostPolicy
 
 CA = root("staff")
@@ -75,28 +76,6 @@ def test_a_subject_cannot_say_what_it_is_not(common_name: str, subject: str) -> 
     assert got.replace("\\=", "=") == subject.replace("\\=", "=")  # RFC 4514 lets an equals sign be either
 
 
-def odd(subject: bytes = b"", more: bytes = b"") -> x509.Certificate:
-    """Make a certificate with its subject in Latin-1 in this kind of string, or with this for its names."""
-    key = new_key()
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "J\u00f6rg")]))
-        .issuer_name(CA.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(START)
-        .not_valid_after(END)
-    )
-    if more:
-        kind = x509.SubjectAlternativeName.oid
-        builder = builder.add_extension(x509.UnrecognizedExtension(kind, more), critical=False)
-    encoded = builder.sign(CA.key, hashes.SHA256()).public_bytes(Encoding.DER)
-    # Its signature is not looked at here.
-    if subject:
-        encoded = encoded.replace(b"\x0c\x05J\xc3\xb6rg", subject + b"\x05J\xf6\xf6rg")
-    return x509.load_der_x509_certificate(encoded)
-
-
 @pytest.mark.parametrize(
     "more",
     [
@@ -107,14 +86,14 @@ def odd(subject: bytes = b"", more: bytes = b"") -> x509.Certificate:
 )
 def test_names_that_cannot_be_read_are_not_told(more: bytes) -> None:
     """Nothing is told of them, and all else is."""
-    fields = certificate_fields(odd(more=more))
+    fields = certificate_fields(odd(CA, more=more))
     assert (fields["san"], fields["subject"], fields["serial"]) == ("", "CN=J\\C3\\B6rg", "1")
 
 
 @pytest.mark.parametrize("kind", [b"\x14", b"\x16", b"\x03"], ids=["T61", "IA5", "bits"])
 def test_a_subject_that_cannot_be_read_is_not_told(kind: bytes) -> None:
     """Old CAs write Latin-1 into T61Strings: there is no subject then, and all else is told."""
-    certificate = odd(kind)
+    certificate = odd(CA, kind)
     fields = certificate_fields(certificate)
     assert (fields["subject"], fields["issuer"]) == ("", "CN=staff")
     assert parties_of(certificate) == "without a subject, issued by CN=staff"
