@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-from txproxy.model.hostname import normalize_name
+from txproxy.model.hostname import is_address, normalize_name
 
 from .problem import nearest, quoted
 
@@ -54,13 +53,11 @@ def listen_address(text: str, directory: str) -> Address:
     host, port = _host_port(text, authority, _PORTS[scheme], low=0)
     if host == "localhost":
         host = "127.0.0.1"
-    try:
-        ip_address(host)
-    except ValueError:
+    if not is_address(host):
         raise ValueError(
             f"{quoted(host)} is not an IP address; listen on 0.0.0.0 (all IPv4), [::] (all IPv6) or 127.0.0.1, and "
             "name hosts under 'hosts'"
-        ) from None
+        )
     return _tcp(scheme, host, port)
 
 

@@ -7,7 +7,7 @@ and through nothing else; what it refuses can neither be configured nor asked fo
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import idna
 
@@ -16,6 +16,15 @@ import idna
 MAX_NAME = 253
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NAME = re.compile(rf"{_LABEL.pattern}(?:\.{_LABEL.pattern})*")
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address, with a zone or without; nothing else is taken for one."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def normalize_name(text: str) -> str:

@@ -7,7 +7,8 @@ of a backend (its connections, its sessions), and two that differ never do.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+
+from txproxy.model.hostname import is_address
 
 from .backend_files import ClientCertificate, Roots
 
@@ -34,14 +35,9 @@ class BackendSettings:
     def __post_init__(self) -> None:
         # A zone is known to this machine only, and no part of a certificate.
         bare = self.server_name.partition("%")[0]
-        try:
-            ip_address(bare)
-        except ValueError:
-            name, is_address = self.server_name.rstrip("."), False
-        else:
-            name, is_address = bare, True
-        object.__setattr__(self, "server_name", name)
-        object.__setattr__(self, "is_address", is_address)
+        by_address = is_address(bare)
+        object.__setattr__(self, "server_name", bare if by_address else self.server_name.rstrip("."))
+        object.__setattr__(self, "is_address", by_address)
 
     @property
     def trust(self) -> tuple[Roots | None, ClientCertificate | None, bool]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from itertools import pairwise
 
 from cryptography import x509
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from txproxy.model.hostname import normalize_name
+from txproxy.model.hostname import is_address, normalize_name
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -256,17 +255,9 @@ def _name(text: str) -> str | None:
         name = normalize_name(text[2:] if wildcard else text)
     except ValueError:
         return None
-    if _is_address(name):
+    if is_address(name):
         return None  # clients do not look for addresses among the DNS names
     return f"*.{name}" if wildcard else name
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_purpose(leaf: x509.Certificate, cert_file: str) -> None:

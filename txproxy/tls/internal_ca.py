@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from txproxy.model.hostname import is_address
+
 from . import pem
 from .certificate import Certificate, CertificateError, fits, wildcard_of
 from .certificate_files import read
@@ -317,8 +319,6 @@ def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
 
 def _alternatives(subject: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the names and the addresses of a certificate."""
-    try:
-        ip_address(subject)
-    except ValueError:
-        return (subject,), _LOOPBACK if subject == "localhost" else ()
-    return (), (subject,)
+    if is_address(subject):
+        return (), (subject,)
+    return (subject,), _LOOPBACK if subject == "localhost" else ()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
 from txproxy.model.hostname import normalize_name
+from txproxy.policy.addresses import parse
 
 from .certificate import Certificate, wildcard_of
 
@@ -157,10 +157,5 @@ class _Index:
 
 def address_of(text: str) -> str:
     """Give an address of a socket as certificates have it: without a zone, and IPv4 as IPv4."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
+    address = parse(text.partition("%")[0])
+    return "" if address is None else str(address)

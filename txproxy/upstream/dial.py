@@ -7,7 +7,6 @@ a connection is one only when its handshake is complete.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, Protocol, cast
 
 from twisted.internet import error
@@ -25,6 +24,7 @@ from txproxy.model.errors import (
     DNS_TIMEOUT,
     ProxyError,
 )
+from txproxy.model.hostname import is_address
 from txproxy.reactor.tcp import Turn, connect_tcp
 
 
@@ -114,7 +114,7 @@ class Dial:
         # The timer above covers names and all addresses; Twisted's own would be a second one.
         if address.kind == "unix":
             self._connector = reactor.connectUNIX(address.path, _Attempt(self), timeout=None)
-        elif _is_ip(address.host):
+        elif is_address(address.host):
             self._connect(address.host)
         else:
             reactor.nameResolver.resolveHostName(_Addresses(self), address.host, address.port)
@@ -224,11 +224,3 @@ class _Addresses:
     def resolutionComplete(self) -> None:
         """That was all."""
         self._dial.resolved(self._found)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
