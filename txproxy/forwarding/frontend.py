@@ -155,10 +155,12 @@ class Frontend:
             exchange.fail(ProxyError(PROXY_INTERNAL_ERROR, "an exception, logged above"))
 
     def plain_received(self, stream: Any, head: RequestHead, *, redirects: bool) -> None:
-        """A request has come without TLS to a port where TLS is spoken: send it to https, or say what is wrong."""
-        self.counters.exchange_started()
-        exchange = Exchange(self, stream, head, stream.client, self._make_id())
-        stream.receiver = exchange
+        """A request has come without TLS to a port where TLS is spoken: send it to https, or say what is wrong.
+
+        It is the last one of its connection.
+        """
+        stream.closing = True
+        exchange = self._begin(stream, head)
         try:
             host = _host(head)
             # Only to hosts of the map: a cache in front would keep for all what one client put into Host.
@@ -174,11 +176,15 @@ class Frontend:
 
     def malformed(self, stream: Any, error: ProxyError) -> None:
         """Bytes came that make no request: say so, as an exchange without a route."""
+        self._begin(stream, _UNREADABLE).fail(error)
+
+    def _begin(self, stream: Any, head: RequestHead) -> Exchange:
+        """Make an exchange that is answered here, without a route."""
         self.counters.exchange_started()
-        exchange = Exchange(self, stream, _UNREADABLE, stream.client, self._make_id())
+        exchange = Exchange(self, stream, head, stream.client, self._make_id())
         exchange.pipeline = self.generation.pipeline
         stream.receiver = exchange
-        exchange.fail(error)
+        return exchange
 
     @staticmethod
     def _check_policy(exchange: Exchange, generation: Generation) -> None:

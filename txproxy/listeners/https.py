@@ -113,5 +113,4 @@ class HttpsFactory(HttpFactory):
         return ServerConnection(self._settings, received, self._malformed, self._ended, client)
 
     def _plain_received(self, stream: Any, head: Any, end: bool) -> None:
-        stream.closing = True
         self._frontend.plain_received(stream, head, redirects=self._redirects_plain)

@@ -158,7 +158,6 @@ def _without_unusable(config: Config, certificates: NamedCertificates) -> Config
 
 def _plain_received(frontend: Frontend, asked: Asked, stream: Any, head: RequestHead, _end: bool) -> None:
     """Do as a listener that speaks TLS does with a request that comes without."""
-    stream.closing = True
     frontend.plain_received(stream, head, redirects=asked.is_redirected)
 
 
