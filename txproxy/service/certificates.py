@@ -6,29 +6,25 @@ with one file hides nothing that is wrong with another.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from ipaddress import ip_address
+from datetime import datetime
 from typing import Any
 
 from txproxy.config.model import CertificateDirectory, CertificateFiles, Config, HostTls, UpstreamTls
 from txproxy.config.problem import Severity, Where
+from txproxy.model.hostname import is_address
 from txproxy.tls import certificate_files, pem
 from txproxy.tls.certificate import Certificate, CertificateError, NotForServers, wildcard_of
 from txproxy.tls.sources import pairs_in
 from txproxy.tls.store import CertificateStore
 
+from .named_files import contents
+
 # Days before the end from which on it is told daily in service, too.
 SOON = 14
 # RFC 6761, 6762, 7686, 8375, 9476 and ICANN's .internal: no public CA issues for these.
 _NOT_PUBLIC = ("localhost", "local", "test", "invalid", "internal", "home.arpa", "onion", "alt", "lan", "corp", "home")
-
-
-def utc_now() -> datetime:
-    """Give the time, for whoever has no clock of their own."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,35 +198,16 @@ def is_public(pattern: str) -> bool:
     """Tell whether a host pattern is one name that strangers can ask for."""
     if "*" in pattern or "." not in pattern:
         return False
-    try:
-        ip_address(pattern)
-    except ValueError:
-        return not any(pattern.endswith(f".{name}") for name in _NOT_PUBLIC)
-    return False
+    return not is_address(pattern) and not any(pattern.endswith(f".{name}") for name in _NOT_PUBLIC)
 
 
 def _checked(
     key: str, path: str, tls: HostTls | UpstreamTls, judge: Callable[[bytes, str], None]
 ) -> Iterator[Complaint]:
     try:
-        judge(_contents(path), path)
+        judge(contents(path), path)
     except CertificateError as error:
         yield Complaint(tls.key_where.get(key, tls.where), f"{key}: {error}")
-
-
-def _contents(path: str) -> bytes:
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise CertificateError(f"{path} is not a file: name one in PEM form")
-    try:
-        with open(path, "rb") as file:
-            return file.read(certificate_files.MAX_FILE)
-    except OSError as error:
-        raise CertificateError(f"{path} cannot be read: {_reason(error)}") from error
-
-
-def _reason(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return reason[:1].lower() + reason[1:]
 
 
 def _authorities(data: bytes, path: str) -> None:

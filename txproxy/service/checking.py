@@ -18,7 +18,8 @@ from txproxy.config.problem import Problem, Severity, Where
 from txproxy.routing import Route, unreachable
 
 from .asking import NotAsked, asked
-from .certificates import NamedCertificates, complaints_of, uncovered, utc_now
+from .certificates import NamedCertificates, complaints_of, uncovered
+from .clock import utc_now
 from .compose import compiled
 from .explaining import Explanation, explain
 from .output import Finding, counted, one_line

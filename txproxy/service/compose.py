@@ -37,7 +37,7 @@ from txproxy.routing.table import Route, RouteTable
 from txproxy.upstream.pool import KeepAlive
 from txproxy.upstream.upstream import Backends, Upstream, UpstreamTimeouts
 
-from .certificates import utc_now
+from .clock import utc_now
 from .compose_error import ComposeError
 from .compose_middleware import common_middleware, route_middleware
 from .compose_policies import host_policies

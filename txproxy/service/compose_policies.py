@@ -10,9 +10,11 @@ from collections.abc import Callable
 from cryptography import x509
 
 from txproxy.config.model import Config, HostTls, TlsVersion
+from txproxy.tls.certificate import CertificateError
 from txproxy.tls.policies import TLS12, TLS13, HostPolicies, HostPolicy
 
 from .compose_error import ComposeError
+from .named_files import contents
 
 _VERSIONS: dict[TlsVersion, int] = {"1.2": TLS12, "1.3": TLS13}
 
@@ -37,10 +39,9 @@ def _policy(pattern: str, tls: HostTls, minimum: TlsVersion) -> HostPolicy:
 
 def _authorities(path: str, tls: HostTls) -> bytes:
     try:
-        with open(path, "rb") as file:
-            text = file.read()
-    except OSError as error:
-        raise ComposeError(tls.where, f"client_ca: {path} cannot be read: {error.strerror}") from error
+        text = contents(path)
+    except CertificateError as error:
+        raise ComposeError(tls.where, f"client_ca: {error}") from error
     try:
         x509.load_pem_x509_certificates(text)
     except ValueError as error:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from txproxy.tls.certificate import CertificateError
 from txproxy.tls.internal_ca import open_internal_ca, state_directory
+
+from .clock import utc_now
 
 _GUIDE = """
 To trust what this CA issues (its key lies beside it: whoever reads that can be any site for those who trust it):
@@ -43,7 +44,7 @@ def root(state: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
     :raises CaError: the CA cannot be had.
     """
     try:
-        authority = open_internal_ca(state_directory(state, environ), (), lambda: datetime.now(UTC))
+        authority = open_internal_ca(state_directory(state, environ), (), utc_now)
     except CertificateError as error:
         raise CaError(str(error)) from error
     return authority.path, authority.root.public_bytes(Encoding.PEM).decode("ascii")

@@ -41,7 +41,8 @@ from txproxy.tls.policies import HostPolicy
 from txproxy.upstream.upstream import Backends, Upstream
 
 from .asking import CLIENT_PORT, Asked
-from .certificates import NamedCertificates, utc_now
+from .certificates import NamedCertificates
+from .clock import utc_now
 from .compose import Composer
 
 _APPLICATIONS = (FilesLeaf, WsgiLeaf, ResourceLeaf)

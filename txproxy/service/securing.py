@@ -7,7 +7,6 @@ and what cannot be loaded later changes nothing.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 from txproxy.config.model import Config, Listen
@@ -19,7 +18,8 @@ from txproxy.tls.openssl import Scratch
 from txproxy.tls.policies import HostPolicy
 from txproxy.tls.watching import open_certificates
 
-from .certificates import NamedCertificates, utc_now
+from .certificates import NamedCertificates
+from .clock import utc_now
 from .compose_error import ComposeError
 
 # What is spoken behind TLS, by the names of RFC 7301's registry.
@@ -39,7 +39,7 @@ class Securing:
         self._reactor = reactor
         self._scratch = Scratch(reactor)
         try:
-            self._watcher = open_certificates(config.tls, config.state, reactor, lambda: datetime.now(UTC), os.environ)
+            self._watcher = open_certificates(config.tls, config.state, reactor, utc_now, os.environ)
         except CertificateError as error:
             raise _located(config, str(error)) from error
         self.store = self._watcher.store

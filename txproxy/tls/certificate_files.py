@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from datetime import datetime
+from typing import BinaryIO
 
 from cryptography import x509
 
@@ -62,17 +63,26 @@ def read(path: str, now: datetime) -> tuple[bytes, int]:
             if not stat.S_ISREG(mode):
                 raise CertificateError(f"{path} is not a file with contents: name one")
             with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_FILE + 1)
+                return whole(file, path), mode
         finally:
             os.close(descriptor)
     except OSError as error:
         # Not all of these change the file: a directory above may be opened, a disk may come back.
         raise CertificateError(_unreadable(path, error), again=now) from error
+
+
+def whole(file: BinaryIO, path: str) -> bytes:
+    """Give all that is in an open file.
+
+    :param path: of the file, for the error.
+    :raises CertificateError: it is larger than `MAX_FILE`.
+    """
+    data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
         raise CertificateError(
             f"{path} is larger than {MAX_FILE // 1024} KiB, which no certificate is: name another file"
         )
-    return data, mode
+    return data
 
 
 def _unreadable(path: str, error: OSError) -> str:
