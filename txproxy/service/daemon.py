@@ -28,6 +28,7 @@ from txproxy.observability.request_id import RequestIds
 from txproxy.protocols.http1.server import ServerSettings
 from txproxy.reactor.deadlines import Deadlines
 from txproxy.reactor.memory import keep_freed_memory, leave_out_what_is_loaded
+from txproxy.tls.openssl import Scratch
 from txproxy.upstream.upstream import Backends
 
 from .compose import Composer
@@ -55,9 +56,10 @@ class ProxyService(Service):
         self._reactor = reactor
         self._own_signals = own_signals
         self.deadlines = Deadlines(reactor)
-        self.backends = Backends(reactor, self.deadlines)
+        scratch = Scratch(reactor) if any(each.tls for each in config.listen) else None
+        self.backends = Backends(reactor, self.deadlines, scratch)
         self.counters = Counters()
-        self._securing = Securing(config, reactor) if any(each.tls for each in config.listen) else None
+        self._securing = None if scratch is None else Securing(config, reactor, scratch)
         covers = None if self._securing is None else self._securing.store.covers
         composer = Composer(config, reactor, self.deadlines, self.backends, covers)
         self._is_trusted = composer.trust.is_trusted

@@ -29,15 +29,15 @@ PROTOCOLS = (b"http/1.1", b"http/1.0")
 class Securing:
     """The certificates of one route map.
 
-    :param config: the route map, with `tls`. :param reactor: Twisted's.
+    :param config: the route map, with `tls`. :param reactor: Twisted's. :param scratch: of the reactor.
     :raises ComposeError: a certificate that it names cannot be served.
     """
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, scratch: Scratch) -> None:
         assert config.tls is not None, "the config has a certificate for its https listeners"
         self._config = config
         self._reactor = reactor
-        self._scratch = Scratch(reactor)
+        self._scratch = scratch
         try:
             self._watcher = open_certificates(config.tls, config.state, reactor, utc_now, os.environ)
         except CertificateError as error:

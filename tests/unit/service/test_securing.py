@@ -13,14 +13,16 @@ from tests.support.tls import lasting
 from txproxy.config import Config
 from txproxy.service.compose_error import ComposeError
 from txproxy.service.securing import Securing
+from txproxy.tls.openssl import Scratch
 
 Reader = Callable[[str], Config]
 
 
 def why_not(config: Config) -> list[str]:
     """Give what is said, line by line, when such a map is to be served."""
+    clock = Clock()
     with pytest.raises(ComposeError) as caught:
-        Securing(config, Clock())
+        Securing(config, clock, Scratch(clock))
     return str(caught.value).splitlines()
 
 
