@@ -16,9 +16,8 @@ from txproxy.tls.certificate import CertificateError
 from txproxy.tls.contexts import ServerContexts
 from txproxy.tls.openssl import Scratch
 from txproxy.tls.policies import HostPolicy
-from txproxy.tls.watching import open_certificates
+from txproxy.tls.watching import CertificateErrors, open_certificates
 
-from .certificates import NamedCertificates
 from .clock import utc_now
 from .compose_error import ComposeError
 
@@ -40,8 +39,10 @@ class Securing:
         self._scratch = scratch
         try:
             self._watcher = open_certificates(config.tls, config.state, reactor, utc_now, os.environ)
+        except CertificateErrors as errors:
+            raise _located(errors) from errors
         except CertificateError as error:
-            raise _located(config, str(error)) from error
+            raise ComposeError(config.tls.where, str(error)) from error
         self.store = self._watcher.store
         self._contexts: ServerContexts | None = None
 
@@ -72,15 +73,7 @@ class Securing:
         self._watcher.stop()
 
 
-def _located(config: Config, sentences: str) -> ComposeError:
-    """Say of each sentence, one a line, where the map names what it is about."""
-    assert config.tls is not None
-    rest = sentences.splitlines()
-    found = []
-    for each in NamedCertificates(config, utc_now()).complaints:
-        if each.severity == "error":
-            found.append((each.where, each.message))
-            rest = [sentence for sentence in rest if sentence not in each.message]
-    found += [(config.tls.where, sentence) for sentence in rest]
-    (where, first), *more = found
+def _located(errors: CertificateErrors) -> ComposeError:
+    """Say of each, one a line, where the map names what it is about."""
+    (where, first), *more = ((where, f"certificates: {said}") for where, said in errors.problems)
     return ComposeError(where, "\n".join([first, *(f"{where}: {message}" for where, message in more)]))

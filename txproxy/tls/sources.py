@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from txproxy.config.model import CertificateDirectory, CertificateFiles
+from txproxy.config.problem import NOWHERE, Where
 
 from .certificate import CertificateError
 
@@ -32,16 +33,22 @@ PairState = tuple[str | None, FileState, FileState]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate's file and its key's; `key` None: the same. `found`: in a directory, not named by the map."""
+    """A certificate's file and its key's.
+
+    :ivar key: None: it is in the same file.
+    :ivar found: in a directory, not named by the map.
+    :ivar where: where the map names it, or its directory.
+    """
 
     cert: str
     key: str | None
     found: bool = False
+    where: Where = field(default=NOWHERE, compare=False)
 
 
 def pair_of(named: CertificateFiles) -> Pair:
     """Give the pair that the map names."""
-    return Pair(named.cert, named.key)
+    return Pair(named.cert, named.key, where=named.where)
 
 
 def pairs_in(named: CertificateDirectory) -> list[Pair]:
@@ -63,7 +70,10 @@ def pairs_in(named: CertificateDirectory) -> list[Pair]:
         ) from error
     return [
         Pair(
-            os.path.join(named.directory, cert), None if key is None else os.path.join(named.directory, key), found=True
+            os.path.join(named.directory, cert),
+            None if key is None else os.path.join(named.directory, key),
+            found=True,
+            where=named.where,
         )
         for cert, key in pair_names(names)
     ]

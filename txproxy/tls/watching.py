@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from operator import itemgetter
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from txproxy.config.model import CertificateFiles, Tls
+from txproxy.config.problem import Where
 
 from .certificate import Certificate, CertificateError
 from .internal_ca import InternalCa, open_internal_ca, state_directory
@@ -29,6 +31,17 @@ PERIOD = 0.5
 # Who renews by a program does so when 30 days are left (certbot, acme.sh): with so few, it does not work.
 WARN_DAYS = 14
 _DAY_SECONDS = 86400.0
+
+
+class CertificateErrors(CertificateError):
+    """Why certificates cannot be used, a line each.
+
+    :ivar problems: for each, where the map names it, and its sentence; in the order of the map.
+    """
+
+    def __init__(self, problems: Iterable[tuple[Where, str]]) -> None:
+        self.problems = sorted(problems, key=itemgetter(0))
+        super().__init__("\n".join(sentence for _, sentence in self.problems))
 
 
 class Watcher:
@@ -72,7 +85,8 @@ class Watcher:
     def load(self) -> None:
         """Load everything for the first time.
 
-        :raises CertificateError: with a sentence for each certificate that cannot be served.
+        :raises CertificateErrors: with a sentence for each certificate that cannot be served.
+        :raises CertificateError: what the map says of them all does not fit them.
         """
         wrong = self._list()
         now = self._now()
@@ -81,15 +95,14 @@ class Watcher:
             verdict = watched.judge(state_of(pair), now)
             self._tell_notes(verdict)
             if verdict.problem:
-                wrong.append(verdict.problem)
-        if not wrong:
-            self.store.swap(self._certificates(), now)
-            if self._tls.default is not None and not self.store.default():
-                wrong.append(
-                    f"tls.default is {self._tls.default}, and no certificate is for it: name one that there is"
-                )
+                wrong.append((pair.where, verdict.problem))
         if wrong:
-            raise CertificateError("\n".join(wrong))
+            raise CertificateErrors(wrong)
+        self.store.swap(self._certificates(), now)
+        if self._tls.default is not None and not self.store.default():
+            raise CertificateError(
+                f"tls.default is {self._tls.default}, and no certificate is for it: name one that there is"
+            )
 
     def start(self) -> None:
         """Tell what is in force, and begin to look."""
@@ -110,7 +123,7 @@ class Watcher:
         # First, so that a failure of what `on_swap` calls ends nothing but this look.
         self._next = self._clock.callLater(PERIOD, self._turn)
         now = self._now()
-        for problem in self._list():
+        for _, problem in self._list():
             self._log.error("{problem}; what was loaded from it stays in force", problem=problem)
         if self._clock.seconds() >= self._next_day:
             self._next_day = self._clock.seconds() + _DAY_SECONDS
@@ -141,8 +154,8 @@ class Watcher:
 
     # Which pairs.
 
-    def _list(self) -> list[str]:
-        """Read the directories anew; give what is wrong with them and has not been given before."""
+    def _list(self) -> list[tuple[Where, str]]:
+        """Read the directories anew; give where and what is wrong with them and has not been given before."""
         wrong = []
         for entry in self._tls.certificates:
             if isinstance(entry, CertificateFiles):
@@ -153,7 +166,7 @@ class Watcher:
             except CertificateError as error:
                 if self._unlisted.get(entry.directory) != str(error):
                     self._unlisted[entry.directory] = str(error)
-                    wrong.append(str(error))
+                    wrong.append((entry.where, str(error)))
         return wrong
 
     def _pairs(self) -> Iterable[Pair]:
@@ -256,7 +269,8 @@ def open_certificates(
     :param now: gives the time, aware of its zone.
     :param environ: for the state directory, where the map names none.
     :param on_swap: see `Watcher`.
-    :raises CertificateError: with a sentence for each thing that is wrong.
+    :raises CertificateErrors: see `Watcher.load`.
+    :raises CertificateError: see there, or the development CA cannot be had.
     """
     internal = None
     if tls.internal:
