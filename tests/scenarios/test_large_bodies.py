@@ -13,7 +13,7 @@ from tests.support.backend import Backend, Connection, ok
 from tests.support.daemon import Daemon, on_reactor
 from tests.support.messages import Gone
 from tests.support.raw_client import RawClient
-from tests.support.slow import BLOCK, read_all, write_all, write_until_stuck
+from tests.support.slow import BLOCK, read_all, serve_sizes, write_all, write_until_stuck
 from tests.support.waiting import until
 
 MIB = 1 << 20
@@ -38,21 +38,6 @@ def before(request, play, start_daemon):
     return start
 
 
-def serves(connection: Connection) -> None:
-    """Give as many octets as the path says, and take every upload."""
-    while True:
-        head = connection.head()
-        size = int(head.value("content-length") or 0)
-        if head.method == "PUT":
-            early = connection.buffer.rest_at_hand()
-            assert len(early) + read_all(connection.socket, size - len(early), None, len(early)) == size
-            connection.send(ok(b"%d" % size))
-        else:
-            wanted = int(head.target[1:])
-            connection.send(HEAD % wanted)
-            write_all(connection.socket, wanted)
-
-
 def take(client, size: int) -> None:
     """Read a response whose body is so many octets of repeated BLOCK."""
     assert client.buffer.response_head().value("content-length") == str(size)
@@ -64,7 +49,7 @@ def take(client, size: int) -> None:
 
 def test_octets_arrive_as_sent_both_ways_and_connections_stay(before):
     """Downloads and uploads of all sizes, one behind the other on one connection, arrive as sent and are counted."""
-    backend, daemon = before(serves)
+    backend, daemon = before(serve_sizes)
     with daemon.connect() as client:
         for size in SIZES:
             client.send(GET % (b"%d" % size))
@@ -81,7 +66,7 @@ def test_octets_arrive_as_sent_both_ways_and_connections_stay(before):
 
 def test_a_request_behind_an_upload_is_the_next_request(before):
     """What a client sends behind a large body, in the same breath, is its next request."""
-    _, daemon = before(serves)
+    _, daemon = before(serve_sizes)
     size = 2 * MIB + 1
     with daemon.connect() as client:
         body = (BLOCK * 33)[:size]
@@ -232,7 +217,7 @@ def write_until_gone(sink) -> None:
 
 def test_a_client_that_stops_reading_is_cut_after_its_time(before):
     """timeouts.write holds within a large body, and counts from the last octet that was taken."""
-    _, daemon = before(serves, QUICK)
+    _, daemon = before(serve_sizes, QUICK)
     with daemon.connect(receive_buffer=4096) as client:
         client.send(GET % (b"%d" % (64 * MIB)))
         client.buffer.response_head()
@@ -245,7 +230,7 @@ def test_a_client_that_stops_reading_is_cut_after_its_time(before):
 def test_a_client_that_reads_slowly_is_not_cut(before, tmp_path):
     """timeouts.write counts from what was taken last, even if it takes longer to empty all that is on its way."""
     path = tmp_path / "listens"
-    _, daemon = before(serves, QUICK, unix=path)
+    _, daemon = before(serve_sizes, QUICK, unix=path)
     size = 2 * MIB
     with RawClient(str(path)) as client:  # few octets of UNIX sockets are on their way at a time
         client.send(GET % (b"%d" % size))
@@ -258,7 +243,7 @@ def test_a_client_that_reads_slowly_is_not_cut(before, tmp_path):
 
 def test_a_client_that_stops_sending_is_cut_after_its_time(before):
     """timeouts.body holds within a large body."""
-    _, daemon = before(serves, QUICK)
+    _, daemon = before(serve_sizes, QUICK)
     with daemon.connect() as client:
         client.send(PUT % (b"up", 8 * MIB))
         write_all(client.socket, 2 * MIB)

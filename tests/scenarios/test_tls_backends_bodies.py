@@ -21,7 +21,7 @@ from tests.support.backend import Backend, Connection, ok
 from tests.support.daemon import Daemon, on_reactor
 from tests.support.messages import Gone
 from tests.support.raw_client import RawClient
-from tests.support.slow import BLOCK, read_all, write_all, write_until_stuck
+from tests.support.slow import BLOCK, read_all, serve_sizes, write_all, write_until_stuck
 from tests.support.tls_backend import Pki, cut, over_tls, server_context
 from tests.support.waiting import until
 
@@ -75,21 +75,7 @@ def test_only_a_close_notify_ends_a_body_of_unknown_length(before, ending):
 
 def test_large_bodies_arrive_as_sent_both_ways(before):
     """A few MiB up and down, one behind the other on one connection, with lengths around those of records."""
-
-    def serves(connection: Connection) -> None:
-        while True:
-            head = connection.head()
-            size = int(head.value("content-length") or 0)
-            if head.method == "PUT":
-                early = connection.buffer.rest_at_hand()
-                assert len(early) + read_all(connection.socket, size - len(early), None, len(early)) == size
-                connection.send(ok(b"%d" % size))
-            else:
-                wanted = int(head.target[1:])
-                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % wanted)
-                write_all(connection.socket, wanted)
-
-    backend, daemon = before(serves, "limits: {body: 1GiB}\n")
+    backend, daemon = before(serve_sizes, "limits: {body: 1GiB}\n")
     sizes = (16383, 16384, 16385, 65536, MIB + 17, 8 * MIB + 3)
     with daemon.connect() as client:
         for size in sizes:

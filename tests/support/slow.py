@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 import time
 
+from .backend import Connection, ok
+
 BLOCK = bytes(range(256)) * 256
 """64 KiB whose content tells where one is in it."""
 
@@ -59,6 +61,21 @@ def write_all(sink: socket.socket, count: int) -> None:
     for _ in range(whole):
         sink.sendall(BLOCK)
     sink.sendall(BLOCK[:part])
+
+
+def serve_sizes(connection: Connection) -> None:
+    """As a backend, give as many octets of repeated `BLOCK` as the path says, and take every upload of them."""
+    while True:
+        head = connection.head()
+        size = int(head.value("content-length") or 0)
+        if head.method == "PUT":
+            early = connection.buffer.rest_at_hand()
+            assert len(early) + read_all(connection.socket, size - len(early), None, len(early)) == size
+            connection.send(ok(b"%d" % size))
+        else:
+            wanted = int(head.target[1:])
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % wanted)
+            write_all(connection.socket, wanted)
 
 
 def write_until_stuck(sink: socket.socket, most: int, still: float = 1.0) -> int:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.interfaces import IPullProducer
 from twisted.python.failure import Failure
 from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 from zope.interface import implementer
 
+from tests.support.producers import Push
 from tests.support.wiring import Answer, Proxy, Reactor, Wire
 from txproxy.forwarding.bridge import Bridge
 from txproxy.forwarding.frontend import RouteValue
@@ -484,26 +485,6 @@ def test_the_client_goes_away_within_its_upload() -> None:
 
 
 # Producers.
-
-
-@implementer(IPushProducer)
-class Push:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """Note."""
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Note."""
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        """Note."""
-        self.told.append("stop")
 
 
 @implementer(IPullProducer)

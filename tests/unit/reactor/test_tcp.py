@@ -14,6 +14,7 @@ from twisted.internet.test import test_tls as twisted_tls
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.producers import Push
 from tests.unit.reactor.batching import BatchingReactor
 from txproxy.reactor.tcp import Turn, connect_tcp, listen_tcp
 from txproxy.reactor.transport import unsent_bytes
@@ -163,24 +164,13 @@ def test_what_was_written_before_losing_the_connection_arrives(joined: _Joined) 
 
 def test_a_producer_is_paused_and_resumed_once_it_is_sent(joined: _Joined) -> None:
     """A streaming producer is paused above the buffer's size and resumed when the kernel took all."""
-    heard = []
-
-    class Producer:
-        def pauseProducing(self) -> None:
-            heard.append("pause")
-
-        def resumeProducing(self) -> None:
-            heard.append("resume")
-
-        def stopProducing(self) -> None:
-            """Not called here."""
-
+    push = Push()
     transport = joined.client.transport
-    transport.registerProducer(Producer(), True)
+    transport.registerProducer(push, True)
     transport.write(b"x" * (transport.bufferSize + 1))
-    joined.until(lambda: "resume" in heard)
+    joined.until(lambda: "resume" in push.told)
     transport.unregisterProducer()
-    assert heard == ["pause", "resume"]
+    assert push.told == ["pause", "resume"]
 
 
 class _Waiting:
@@ -244,30 +234,19 @@ def test_a_sender_sends_at_once_and_in_order(joined: _Joined) -> None:
 
 def test_what_a_sender_cannot_send_waits_in_order(joined: _Joined) -> None:
     """More than the kernel takes goes on by Twisted's way; the producer is paused, and what follows stays behind."""
-    heard: list[str] = []
-
-    class Producer:
-        def pauseProducing(self) -> None:
-            heard.append("pause")
-
-        def resumeProducing(self) -> None:
-            heard.append("resume")
-
-        def stopProducing(self) -> None:
-            """Not called here."""
-
+    push = Push()
     transport = joined.client.transport
     transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    transport.registerProducer(Producer(), True)
+    transport.registerProducer(push, True)
     send = transport.sender()
     sent = bytes(range(256)) * 32768
     send(sent)
-    assert heard == ["pause"]
+    assert push.told == ["pause"]
     send(b" behind")
     transport.write(b" it")
     joined.until(lambda: len(joined.server.got) == len(sent) + 10)
     assert bytes(joined.server.got) == sent + b" behind it"
-    joined.until(lambda: heard[-1] == "resume")
+    joined.until(lambda: push.told[-1] == "resume")
     transport.unregisterProducer()
 
 

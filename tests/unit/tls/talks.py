@@ -62,6 +62,16 @@ def talk(
     return made.go(cut) if shake else made
 
 
+def shake_up_to_the_last_flight(talking: Talk) -> None:
+    """Shake hands until the other end has done so, whose last flight has not yet been taken from it."""
+    other = talking.other
+    while not other.shaken:
+        talking.turn()
+        other.feed(talking.below.take())
+        if not other.shaken:
+            talking.below.arrive(other.take())
+
+
 def records(data: bytes) -> list[tuple[int, int]]:
     """Give type and length of each record; there is nothing behind the last."""
     found = []
@@ -73,4 +83,4 @@ def records(data: bytes) -> list[tuple[int, int]]:
     return found
 
 
-__all__ = ["EVERYWHERE", "HalfRecorder", "Recorder", "ends", "records", "talk"]
+__all__ = ["EVERYWHERE", "HalfRecorder", "Recorder", "ends", "records", "shake_up_to_the_last_flight", "talk"]

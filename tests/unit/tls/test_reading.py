@@ -12,7 +12,7 @@ from OpenSSL import SSL
 from twisted.internet.task import Clock
 
 from tests.support.tls import OpenSsl, Talk, client_context, server_context
-from tests.unit.tls.talks import EVERYWHERE, HalfRecorder, Recorder, talk
+from tests.unit.tls.talks import EVERYWHERE, HalfRecorder, Recorder, shake_up_to_the_last_flight, talk
 from txproxy.tls.openssl import Scratch, release_idle_buffers
 from txproxy.tls.transport import TlsTransport
 
@@ -134,13 +134,8 @@ def test_a_read_that_holds_the_handshakes_end_and_much_more(where: Where) -> Non
     """Whatever came in one read with the last flight is delivered, in order, also for who pauses within it."""
     inner = Recorder(data=lambda inner, data: inner.transport.pauseProducing())
     talking = talk(where, inner, shake=False)
-    other = talking.other
-    while not other.shaken:
-        talking.turn()
-        other.feed(talking.below.take())
-        if not other.shaken:
-            talking.below.arrive(other.take())
-    other.send(BODY)
+    shake_up_to_the_last_flight(talking)
+    talking.other.send(BODY)
     talking.go()
     while len(inner.data) < MIB:
         talking.ours.resumeProducing()

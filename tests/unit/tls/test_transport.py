@@ -10,7 +10,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.support.tls import NAME
-from tests.unit.tls.talks import EVERYWHERE, HalfRecorder, Recorder, records, talk
+from tests.unit.tls.talks import EVERYWHERE, HalfRecorder, Recorder, records, shake_up_to_the_last_flight, talk
 
 KIB = 1024
 everywhere = pytest.mark.parametrize("where", EVERYWHERE)
@@ -67,14 +67,9 @@ def test_what_is_written_before_the_handshake_leaves_behind_it(where: Where) -> 
 def test_what_comes_with_the_last_flight_is_delivered(where: Where) -> None:
     """Data in the same segment as the end of the handshake arrives, also if it is all there will ever be."""
     talking = talk(where, shake=False)
-    other = talking.other
-    while not other.shaken:
-        talking.turn()
-        other.feed(talking.below.take())
-        if not other.shaken:
-            talking.below.arrive(other.take())
-    other.send(b"at once")
-    other.end()
+    shake_up_to_the_last_flight(talking)
+    talking.other.send(b"at once")
+    talking.other.end()
     talking.go()
     assert talking.ours.inner.data == b"at once"
     assert talking.below.ends == ["closed"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.producers import Push
 from tests.support.tls import Talk
 from tests.unit.tls.talks import EVERYWHERE, HalfRecorder, Recorder, records, talk
 from txproxy.tls.writing import BUFFER_SIZE
@@ -14,25 +15,6 @@ from txproxy.tls.writing import BUFFER_SIZE
 everywhere = pytest.mark.parametrize("where", EVERYWHERE)
 Where = tuple[str, str, str]
 PIECE = bytes(range(256)) * 64  # 16 KiB
-
-
-class Push:
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """Be told."""
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Be told."""
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        """Be told."""
-        self.told.append("stop")
 
 
 class Flood(Push):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support.producers import Push
 from tests.unit.reactor.uv.scene import Recorder, Scene
 from txproxy.reactor.transport import sender_of
 
@@ -11,29 +12,19 @@ from txproxy.reactor.transport import sender_of
 def test_a_sender_sends_in_order_and_pauses_producers(uv: Scene) -> None:
     """16 MiB sent at once arrive in order; the producer that is registered is paused and resumed."""
     piece = bytes(range(256)) * 4096
-    heard: list[str] = []
-
-    class Producer:
-        def pauseProducing(self) -> None:
-            heard.append("pause")
-
-        def resumeProducing(self) -> None:
-            heard.append("resume")
-
-        def stopProducing(self) -> None:
-            heard.append("stop")
+    push = Push()
 
     async def story(scene: Any) -> None:
         server, client = Recorder(), Recorder()
         await scene.pair(server, client)
-        client.transport.registerProducer(Producer(), True)
+        client.transport.registerProducer(push, True)
         send = sender_of(client.transport)
         for _ in range(16):
             send(piece)
-        assert heard == ["pause"]
+        assert push.told == ["pause"]
         await scene.until(lambda: len(server.data) == 16 * len(piece))
         assert server.data == piece * 16
-        await scene.until(lambda: heard[-1] == "resume")
+        await scene.until(lambda: push.told[-1] == "resume")
         client.transport.unregisterProducer()
         client.transport.loseConnection()
         await scene.until(lambda: server.lost and client.lost)
